@@ -1,0 +1,148 @@
+"""A run in its three steps: prepared, executed, collected.
+
+The names are Osiris's own (`osiris.core.execution_adapter`), so that a test
+reads the same whether it speaks to the product or to the harness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+__all__ = ["CollectedArtifacts", "ExecResult", "ExecutionContext", "PipelineCase", "PreparedRun"]
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineCase:
+    """A pipeline and what it needs to run; one small file of the case library.
+
+    Attributes:
+        name: short and stable, fit for a file name.
+        purpose: one sentence: what the case is for.
+        oml: the pipeline in Osiris's own language (YAML text).
+        files: input files by path relative to the project folder.
+        env: environment variables of both sides.
+        outputs: paths (relative to the project folder) that the pipeline promises to write.
+        expect_success: what the pipeline promises; None where it promises nothing.
+        deadline_s: how long one side may take.
+    """
+
+    name: str
+    purpose: str
+    oml: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    expect_success: bool | None = True
+    deadline_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionContext:
+    """Where a run writes.
+
+    Attributes:
+        session_id: names the run.
+        base_path: the run's own folder.
+        started_at: aware, UTC.
+    """
+
+    session_id: str
+    base_path: Path
+    started_at: datetime
+
+    @property
+    def project_dir(self) -> Path:
+        """The product's project folder; also the working directory of its process."""
+        return self.base_path / "project"
+
+    @property
+    def logs_dir(self) -> Path:
+        """The product's own session logs (events.jsonl, metrics.jsonl, osiris.log, status.json)."""
+        return self.base_path / f"run_{self.session_id}"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """The product's artifacts."""
+        return self.logs_dir / "artifacts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRun:
+    """What the product's own `prepare` answered, and the case that it was made from.
+
+    Attributes:
+        case: the pipeline.
+        plan: the compiled manifest.
+        cfg_index: the step configurations by their path ("cfg/<step>.json").
+        io_layout: the product's layout of logs and artifacts.
+        run_params: the product's run parameters.
+        constraints: the product's limits (timeout, CPU, memory).
+        metadata: the product's own notes.
+    """
+
+    case: PipelineCase
+    plan: Mapping[str, Json]
+    cfg_index: Mapping[str, Json]
+    io_layout: Mapping[str, Json]
+    run_params: Mapping[str, Json]
+    constraints: Mapping[str, Json]
+    metadata: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecResult:
+    """What the product's own `execute` answered.
+
+    Attributes:
+        success: the product's verdict on its run.
+        exit_code: 0 is success.
+        duration_s: wall time in seconds.
+        error_message: the product's words; None on success.
+        error_type: the class of the exception that left the product, None where none did.
+        step_results: what the product says of its steps.
+        stdout: everything the product's process wrote, decoded as UTF-8 with replacement.
+        stderr: the same for standard error.
+        timed_out: the deadline passed and the process was ended by the harness.
+        crashed: the product's process ended without an answer.
+    """
+
+    success: bool
+    exit_code: int
+    duration_s: float
+    error_message: str | None = None
+    error_type: str | None = None
+    step_results: Json = None
+    stdout: str = ""
+    stderr: str = ""
+    timed_out: bool = False
+    crashed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectedArtifacts:
+    """What the product's own `collect` found, and what the harness fetched beside it.
+
+    Attributes:
+        events_log: path of events.jsonl, None where there is none.
+        metrics_log: path of metrics.jsonl.
+        execution_log: path of osiris.log.
+        artifacts_dir: folder of artifacts.
+        outputs_dir: the data that the pipeline wrote, by the same relative paths on
+            both sides (for the sandbox: out of its after-image).
+        sandbox_dir: everything under the sandbox user's home as it was when the
+            sandbox was killed; None on the local side.
+        metadata: the product's own notes.
+    """
+
+    events_log: Path | None = None
+    metrics_log: Path | None = None
+    execution_log: Path | None = None
+    artifacts_dir: Path | None = None
+    outputs_dir: Path | None = None
+    sandbox_dir: Path | None = None
+    metadata: Mapping[str, Json] = field(default_factory=dict)

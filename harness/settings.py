@@ -1,0 +1,192 @@
+"""The only reader of the environment and of the `.env` files.
+
+`Settings.load()` merges, strongest first: the process environment,
+`testing_env/.env`, `.env` in the project root. A value that does not fit is
+refused with what was expected. Secrets are wrapped, so that no `repr` shows one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from dotenv import dotenv_values
+
+from harness.errors import UsageError
+
+__all__ = ["ENVIRONMENT_NAMES", "SECRET_NAMES", "Secret", "Settings"]
+
+T = TypeVar("T")
+
+SECRET_NAMES = ("E2B_API_KEY", "MYSQL_PASSWORD", "SUPABASE_SERVICE_ROLE_KEY")
+ENVIRONMENT_NAMES = (
+    *SECRET_NAMES,
+    "E2B_LIVE_TESTS",
+    "E2B_REQUIRED",
+    "E2B_TIMEOUT",
+    "OSIRIS_TEST_DISABLE_PREFLIGHT",
+)
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+MAX_TIMEOUT_S = 24 * 3600  # E2B's longest life of a sandbox on its pro plan.
+
+
+class Secret:
+    """A value that must not be shown; `reveal()` is the only way to it."""
+
+    __slots__ = ("_value", "name")
+
+    def __init__(self, name: str, value: str) -> None:
+        self.name = name
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the one place that needs it."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and (self.name, self._value) == (other.name, other._value)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self._value))
+
+    def __repr__(self) -> str:
+        return f"<secret:{self.name}>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError(f"{self!r} is not to be pickled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run was told by its surroundings.
+
+    Attributes:
+        root: the project folder, absolute; runs write below `root/testing_env` only.
+        e2b_api_key: the key of the real service, or None.
+        live_tests: whether `E2B_LIVE_TESTS` asks for live tests.
+        required: whether `E2B_REQUIRED` turns "not run" into a failure.
+        sandbox_timeout_s: how long a sandbox may live, `E2B_TIMEOUT`, 1 to 86400 seconds.
+        disable_preflight: whether Osiris's preflight validation is skipped.
+        mysql_password: for database connection tests, or None.
+        supabase_service_role_key: for Supabase tests, or None.
+    """
+
+    root: Path
+    e2b_api_key: Secret | None = None
+    live_tests: bool = False
+    required: bool = False
+    sandbox_timeout_s: int = 300
+    disable_preflight: bool = True
+    mysql_password: Secret | None = None
+    supabase_service_role_key: Secret | None = None
+
+    @classmethod
+    def load(
+        cls, *, root: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> Settings:
+        """The settings of this process.
+
+        Args:
+            root: the project folder; the working directory where it is left out.
+            environ: stands in for the process environment.
+
+        Raises:
+            UsageError: if a value does not fit; every bad value is named at once.
+        """
+        root = (root or Path.cwd()).resolve()
+        values = _merged(root, os.environ if environ is None else environ)
+        problems: list[str] = []
+
+        def read(name: str, parse: Callable[[str], T], default: T) -> T:
+            text = values.get(name)
+            if text is None or text == "":
+                return default
+            try:
+                return parse(text)
+            except ValueError as error:
+                problems.append(f"{name}={text!r}: {error}")
+                return default
+
+        def secret(name: str) -> Secret | None:
+            text = values.get(name)
+            return Secret(name, text) if text else None
+
+        settings = cls(
+            root=root,
+            e2b_api_key=secret("E2B_API_KEY"),
+            live_tests=read("E2B_LIVE_TESTS", _boolean, False),
+            required=read("E2B_REQUIRED", _boolean, False),
+            sandbox_timeout_s=read("E2B_TIMEOUT", _timeout_s, 300),
+            disable_preflight=read("OSIRIS_TEST_DISABLE_PREFLIGHT", _boolean, True),
+            mysql_password=secret("MYSQL_PASSWORD"),
+            supabase_service_role_key=secret("SUPABASE_SERVICE_ROLE_KEY"),
+        )
+        if problems:
+            raise UsageError(
+                "bad setting: " + "; ".join(problems),
+                expected="the values that testing_env/.env.example describes",
+                next_step="correct the environment or testing_env/.env, then run again",
+            )
+        return settings
+
+    @property
+    def testing_env(self) -> Path:
+        """The one folder that runs write to."""
+        return self.root / "testing_env"
+
+    @property
+    def reports(self) -> Path:
+        """Where each session puts its junit.xml and verdict.json."""
+        return self.testing_env / "reports"
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret that is set."""
+        candidates = (self.e2b_api_key, self.mysql_password, self.supabase_service_role_key)
+        return tuple(secret for secret in candidates if secret is not None)
+
+    def why_not_live(self) -> str | None:
+        """Why live tests cannot run, in the words that users know; None where they can."""
+        if self.e2b_api_key is None:
+            return (
+                "E2B_API_KEY not set: export E2B_API_KEY or add it to testing_env/.env "
+                "(in CI: add the repository secret E2B_API_KEY)"
+            )
+        if not self.live_tests:
+            return "E2B_LIVE_TESTS not enabled: set E2B_LIVE_TESTS=1 for live tests"
+        return None
+
+
+def _merged(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for path in (root / ".env", root / "testing_env" / ".env"):
+        if path.is_file():
+            merged.update({k: v for k, v in dotenv_values(path).items() if v is not None})
+    merged.update(environ)
+    return merged
+
+
+def _boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("expected 1 or 0 (also true/false, yes/no, on/off)")
+
+
+def _timeout_s(text: str) -> int:
+    expected = f"expected a whole number of seconds from 1 to {MAX_TIMEOUT_S}"
+    try:
+        seconds = int(text.strip())
+    except ValueError:
+        raise ValueError(expected) from None
+    if not 1 <= seconds <= MAX_TIMEOUT_S:
+        raise ValueError(expected)
+    return seconds
