@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
+from harness.errors import ExitCode, HarnessError
+from harness.model.evidence import Evidence
 from harness.model.run import (
     CollectedArtifacts,
     ExecResult,
@@ -13,15 +16,44 @@ from harness.model.run import (
     PreparedRun,
 )
 from harness.model.sandbox import SandboxRecord
+from harness.model.side import Endpoint, Side
 
-__all__ = ["ExecutionAdapter", "SandboxDirectory"]
+__all__ = ["ExecutionAdapter", "PrepareFailedError", "SandboxDirectory", "Target"]
+
+
+class PrepareFailedError(HarnessError):
+    """The product refused or failed to prepare a pipeline.
+
+    It is a statement about the product, not about the harness: `result` is
+    evidence like that of any run.
+
+    Args:
+        happened: what happened, with the product's words.
+        expected: what was expected instead.
+        next_step: what to do next.
+        result: the refusal as a result; never a success.
+        compiled: whether the pipeline had compiled. One that does not compile is
+            the caller's input (exit code 2), all else is a failure (exit code 1).
+    """
+
+    def __init__(
+        self, happened: str, *, expected: str, next_step: str, result: ExecResult, compiled: bool
+    ) -> None:
+        super().__init__(happened, expected=expected, next_step=next_step)
+        self.result = result
+        self.compiled = compiled
+        self.exit_code = ExitCode.FAILED if compiled else ExitCode.USAGE
 
 
 class ExecutionAdapter(Protocol):
     """One side of a target: prepares, executes and collects a pipeline."""
 
     def prepare(self, case: PipelineCase, context: ExecutionContext) -> PreparedRun:
-        """Compiles the pipeline and has the product prepare it."""
+        """Compiles the pipeline and has the product prepare it.
+
+        Raises:
+            PrepareFailedError: if it does not compile, or the product cannot prepare it.
+        """
         ...
 
     def execute(self, prepared: PreparedRun, context: ExecutionContext) -> ExecResult:
@@ -34,6 +66,53 @@ class ExecutionAdapter(Protocol):
 
     def close(self) -> None:
         """Ends every process and sandbox that the adapter started."""
+        ...
+
+
+class Target(Protocol):
+    """A system under test: where it comes from, what it runs, and how it is run.
+
+    Attributes:
+        name: as in the entry point.
+        version: of the product under test.
+    """
+
+    name: str
+    version: str
+
+    def cases(self) -> tuple[PipelineCase, ...]:
+        """The cases that parity compares, sorted by name."""
+        ...
+
+    def case(self, name: str) -> PipelineCase:
+        """One case of the library, those outside `cases()` included.
+
+        Raises:
+            UsageError: if there is none of that name; the message lists the names.
+        """
+        ...
+
+    def adapter(self, side: Side, endpoint: Endpoint | None = None) -> ExecutionAdapter:
+        """A new adapter for one run on one side; the caller closes it."""
+        ...
+
+    def gather(
+        self,
+        side: Side,
+        case: PipelineCase,
+        context: ExecutionContext,
+        result: ExecResult,
+        collected: CollectedArtifacts | None,
+    ) -> Evidence:
+        """Everything that a user could observe of a run; None collected where there was none."""
+        ...
+
+    def template_packages(self) -> tuple[str, ...]:
+        """Exact pins ("pandas==2.3.1") of what a sandbox must offer to the product."""
+        ...
+
+    def allowances_file(self) -> Path:
+        """Where the accepted divergences of this target are declared."""
         ...
 
 

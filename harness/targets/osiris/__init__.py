@@ -1,0 +1,91 @@
+"""Osiris Pipeline as a target: the released product, in an environment of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.model.evidence import Evidence
+from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, PipelineCase
+from harness.model.side import Endpoint, Side
+from harness.settings import Settings
+from harness.targets.osiris.adapter import OsirisAdapter
+from harness.targets.osiris.case_library import CASES, FIXTURES, load_cases
+from harness.targets.osiris.environment import (
+    DEFAULT_SDK,
+    DEFAULT_VERSION,
+    OsirisEnvironment,
+    ensure_environment,
+    template_packages,
+)
+from harness.targets.osiris.evidence import gather
+
+__all__ = ["OsirisTarget"]
+
+
+class OsirisTarget:
+    """The target `osiris`; implements `harness.ports.Target`.
+
+    Args:
+        settings: what the run was told; environments live in `testing_env/environments`.
+        version: of osiris-pipeline; the pinned one where it is left out.
+        sdk: the SDK that carries it; the pinned one where it is left out.
+    """
+
+    name = "osiris"
+
+    def __init__(
+        self, *, settings: Settings, version: str | None = None, sdk: str | None = None
+    ) -> None:
+        self.settings = settings
+        self.version = version or DEFAULT_VERSION
+        self.sdk = sdk or DEFAULT_SDK
+
+    def environment(self) -> OsirisEnvironment:
+        """The product's environment, built at the first call."""
+        folder = self.settings.testing_env / "environments"
+        return ensure_environment(folder, version=self.version, sdk=self.sdk)
+
+    def cases(self) -> tuple[PipelineCase, ...]:
+        """The cases that parity compares, sorted by name."""
+        return load_cases(CASES)
+
+    def case(self, name: str) -> PipelineCase:
+        """One case of the library, or one of the pipelines that the pytest fixtures run.
+
+        Raises:
+            UsageError: if there is none of that name.
+        """
+        known = {case.name: case for case in (*self.cases(), *load_cases(FIXTURES))}
+        if name not in known:
+            raise UsageError(
+                f"unknown case: {name!r}",
+                expected=f"one of {', '.join(sorted(known))}",
+                next_step="correct the name, or add the case to the library",
+            )
+        return known[name]
+
+    def adapter(self, side: Side, endpoint: Endpoint | None = None) -> OsirisAdapter:
+        """A new adapter for one side; the caller closes it."""
+        return OsirisAdapter(
+            side=side, environment=self.environment(), settings=self.settings, endpoint=endpoint
+        )
+
+    def gather(
+        self,
+        side: Side,
+        case: PipelineCase,
+        context: ExecutionContext,
+        result: ExecResult,
+        collected: CollectedArtifacts | None,
+    ) -> Evidence:
+        """Everything that a user could observe of a run."""
+        return gather(side, case, context, result, collected)
+
+    def template_packages(self) -> tuple[str, ...]:
+        """Exact pins of what a sandbox must offer to the product's worker."""
+        return template_packages(self.environment())
+
+    def allowances_file(self) -> Path:
+        """Where the accepted divergences of the released Osiris are declared."""
+        return Path(__file__).parent / "allowances.toml"
