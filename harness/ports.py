@@ -15,7 +15,7 @@ from harness.model.run import (
     PipelineCase,
     PreparedRun,
 )
-from harness.model.sandbox import SandboxRecord
+from harness.model.sandbox import OwnershipTags, SandboxRecord
 from harness.model.side import Endpoint, Side
 
 __all__ = ["ExecutionAdapter", "PrepareFailedError", "SandboxDirectory", "Target"]
@@ -129,4 +129,17 @@ class SandboxDirectory(Protocol):
 
     def kill(self, sandbox_id: str) -> bool:
         """Ends it. False where it was gone already."""
+        ...
+
+
+@runtime_checkable
+class AccountView(Protocol):
+    """What a directory that speaks to the service itself also knows."""
+
+    def service_now(self) -> datetime | None:
+        """The service's clock, never ahead of it; None before the first answer."""
+        ...
+
+    def signed_here(self, tags: OwnershipTags) -> bool:
+        """Whether the tags were signed with this account's own key."""
         ...

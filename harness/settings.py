@@ -24,8 +24,12 @@ T = TypeVar("T")
 SECRET_NAMES = ("E2B_API_KEY", "MYSQL_PASSWORD", "SUPABASE_SERVICE_ROLE_KEY")
 ENVIRONMENT_NAMES = (
     *SECRET_NAMES,
+    "E2B_API_URL",
+    "E2B_DEBUG",
+    "E2B_DOMAIN",
     "E2B_LIVE_TESTS",
     "E2B_REQUIRED",
+    "E2B_SANDBOX_URL",
     "E2B_TIMEOUT",
     "OSIRIS_TEST_DISABLE_PREFLIGHT",
 )
@@ -76,6 +80,10 @@ class Settings:
         disable_preflight: whether Osiris's preflight validation is skipped.
         mysql_password: for database connection tests, or None.
         supabase_service_role_key: for Supabase tests, or None.
+        e2b_api_url: where the SDK finds the API, `E2B_API_URL`; None for the domain's own.
+        e2b_sandbox_url: where the SDK finds sandboxes, `E2B_SANDBOX_URL`; None likewise.
+        e2b_domain: the service's domain, `E2B_DOMAIN`; None for the SDK's own default.
+        e2b_debug: `E2B_DEBUG` is on: the SDK then acknowledges a kill without sending it.
     """
 
     root: Path
@@ -86,6 +94,10 @@ class Settings:
     disable_preflight: bool = True
     mysql_password: Secret | None = None
     supabase_service_role_key: Secret | None = None
+    e2b_api_url: str | None = None
+    e2b_sandbox_url: str | None = None
+    e2b_domain: str | None = None
+    e2b_debug: bool = False
 
     @classmethod
     def load(
@@ -127,6 +139,10 @@ class Settings:
             disable_preflight=read("OSIRIS_TEST_DISABLE_PREFLIGHT", _boolean, True),
             mysql_password=secret("MYSQL_PASSWORD"),
             supabase_service_role_key=secret("SUPABASE_SERVICE_ROLE_KEY"),
+            e2b_api_url=values.get("E2B_API_URL") or None,
+            e2b_sandbox_url=values.get("E2B_SANDBOX_URL") or None,
+            e2b_domain=values.get("E2B_DOMAIN") or None,
+            e2b_debug=read("E2B_DEBUG", _boolean, False),
         )
         if problems:
             raise UsageError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from harness.clock import format_instant, parse_instant
@@ -43,21 +45,47 @@ class OwnershipTags:
         owner: who runs the harness: `<user>@<host>:<pid>`.
         created_at: when the request passed, by the harness's clock.
         expires_at: when nobody needs it any more, by the harness's clock.
+        nonce: one create request; empty where nobody set one.
+        proof: a keyed digest of the other tags, made with the account's API key, so
+            that edited tags and those of another deployment are told apart from
+            ours; empty where nobody signed.
     """
 
     run_id: str
     owner: str
     created_at: datetime
     expires_at: datetime
+    nonce: str = ""
+    proof: str = ""
 
     def to_metadata(self) -> dict[str, str]:
         """The tags as E2B metadata: strings under keys that begin with `harness_`."""
-        return {
+        metadata = {
             f"{TAG_PREFIX}run": self.run_id,
             f"{TAG_PREFIX}owner": self.owner,
             f"{TAG_PREFIX}created": format_instant(self.created_at),
             f"{TAG_PREFIX}expires": format_instant(self.expires_at),
         }
+        if self.nonce:
+            metadata[f"{TAG_PREFIX}nonce"] = self.nonce
+        if self.proof:
+            metadata[f"{TAG_PREFIX}proof"] = self.proof
+        return metadata
+
+    def signed(self, api_key: str) -> OwnershipTags:
+        """The same tags with the proof that the holder of this key makes."""
+        return replace(self, proof=self._digest(api_key))
+
+    def is_signed_with(self, api_key: str) -> bool:
+        """Whether the holder of this key signed exactly these tags."""
+        return hmac.compare_digest(self.proof.encode(), self._digest(api_key).encode())
+
+    def _digest(self, api_key: str) -> str:
+        # Two steps, so that what the metadata shows is not keyed with the API key itself.
+        secret = hmac.digest(api_key.encode(), b"harness ownership", "sha256")
+        fields = replace(self, proof="").to_metadata()
+        message = "\0".join(f"{name}={fields[name]}" for name in sorted(fields))
+        return hmac.new(secret, message.encode(), hashlib.sha256).hexdigest()[:32]
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> OwnershipTags | None:
@@ -68,6 +96,8 @@ class OwnershipTags:
                 owner=metadata[f"{TAG_PREFIX}owner"],
                 created_at=parse_instant(metadata[f"{TAG_PREFIX}created"]),
                 expires_at=parse_instant(metadata[f"{TAG_PREFIX}expires"]),
+                nonce=metadata.get(f"{TAG_PREFIX}nonce", ""),
+                proof=metadata.get(f"{TAG_PREFIX}proof", ""),
             )
         except (KeyError, ValueError):
             return None
