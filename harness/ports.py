@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.errors import ExitCode, HarnessError
 from harness.model.evidence import Evidence
@@ -18,7 +19,13 @@ from harness.model.run import (
 from harness.model.sandbox import OwnershipTags, SandboxRecord
 from harness.model.side import Endpoint, Side
 
-__all__ = ["ExecutionAdapter", "PrepareFailedError", "SandboxDirectory", "Target"]
+__all__ = [
+    "AccountView",
+    "ExecutionAdapter",
+    "PrepareFailedError",
+    "SandboxDirectory",
+    "Target",
+]
 
 
 class PrepareFailedError(HarnessError):
