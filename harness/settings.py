@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +36,7 @@ ENVIRONMENT_NAMES = (
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
+CERTIFICATE_NAMES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 MAX_TIMEOUT_S = 24 * 3600  # E2B's longest life of a sandbox on its pro plan.
 
 
@@ -84,6 +85,8 @@ class Settings:
         e2b_sandbox_url: where the SDK finds sandboxes, `E2B_SANDBOX_URL`; None likewise.
         e2b_domain: the service's domain, `E2B_DOMAIN`; None for the SDK's own default.
         e2b_debug: `E2B_DEBUG` is on: the SDK then acknowledges a kill without sending it.
+        certificates: the variables that name this machine's own certificates, for
+            programs that reach the real service from an otherwise empty environment.
     """
 
     root: Path
@@ -98,6 +101,7 @@ class Settings:
     e2b_sandbox_url: str | None = None
     e2b_domain: str | None = None
     e2b_debug: bool = False
+    certificates: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -139,6 +143,7 @@ class Settings:
             disable_preflight=read("OSIRIS_TEST_DISABLE_PREFLIGHT", _boolean, True),
             mysql_password=secret("MYSQL_PASSWORD"),
             supabase_service_role_key=secret("SUPABASE_SERVICE_ROLE_KEY"),
+            certificates={name: values[name] for name in CERTIFICATE_NAMES if values.get(name)},
             e2b_api_url=values.get("E2B_API_URL") or None,
             e2b_sandbox_url=values.get("E2B_SANDBOX_URL") or None,
             e2b_domain=values.get("E2B_DOMAIN") or None,

@@ -137,6 +137,10 @@ class CollectedArtifacts:
         sandbox_dir: everything under the sandbox user's home as it was when the
             sandbox was killed; None on the local side.
         metadata: the product's own notes.
+        broken: why the evidence has a hole that is not the product's (no after-image
+            at the endpoint …); None where it is whole.
+        volatile: values of this run that only the adapter knows, with the token that
+            stands for each (see `Evidence.volatile`).
     """
 
     events_log: Path | None = None
@@ -146,3 +150,5 @@ class CollectedArtifacts:
     outputs_dir: Path | None = None
     sandbox_dir: Path | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    broken: str | None = None
+    volatile: Mapping[str, str] = field(default_factory=dict)
