@@ -2,7 +2,8 @@
 
 `Settings.load()` merges, strongest first: the process environment,
 `testing_env/.env`, `.env` in the project root. A value that does not fit is
-refused with what was expected. Secrets are wrapped, so that no `repr` shows one.
+refused with what was expected. Secrets are wrapped, so that no `repr` shows one;
+every variable whose name says that it holds a secret counts as one.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import TypeVar
 from dotenv import dotenv_values
 
 from harness.errors import UsageError
+from harness.secret_values import Secret, secrets_of
 
-__all__ = ["ENVIRONMENT_NAMES", "SECRET_NAMES", "Secret", "Settings"]
+__all__ = ["ENVIRONMENT_NAMES", "SECRET_NAMES", "Secret", "Settings", "known_secrets"]
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 SECRET_NAMES = ("E2B_API_KEY", "MYSQL_PASSWORD", "SUPABASE_SERVICE_ROLE_KEY")
 ENVIRONMENT_NAMES = (
@@ -38,34 +41,6 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 CERTIFICATE_NAMES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 MAX_TIMEOUT_S = 24 * 3600  # E2B's longest life of a sandbox on its pro plan.
-
-
-class Secret:
-    """A value that must not be shown; `reveal()` is the only way to it."""
-
-    __slots__ = ("_value", "name")
-
-    def __init__(self, name: str, value: str) -> None:
-        self.name = name
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value itself, for the one place that needs it."""
-        return self._value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and (self.name, self._value) == (other.name, other._value)
-
-    def __hash__(self) -> int:
-        return hash((self.name, self._value))
-
-    def __repr__(self) -> str:
-        return f"<secret:{self.name}>"
-
-    __str__ = __repr__
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError(f"{self!r} is not to be pickled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +62,8 @@ class Settings:
         e2b_debug: `E2B_DEBUG` is on: the SDK then acknowledges a kill without sending it.
         certificates: the variables that name this machine's own certificates, for
             programs that reach the real service from an otherwise empty environment.
+        other_secrets: what else the surroundings hold that must not get out, by name.
+        step_summary: the file that GitHub shows as a job's summary, or None.
     """
 
     root: Path
@@ -101,7 +78,9 @@ class Settings:
     e2b_sandbox_url: str | None = None
     e2b_domain: str | None = None
     e2b_debug: bool = False
-    certificates: Mapping[str, str] = field(default_factory=dict)
+    certificates: Mapping[str, str] = field(default_factory=dict, hash=False)
+    other_secrets: tuple[Secret, ...] = ()
+    step_summary: Path | None = None
 
     @classmethod
     def load(
@@ -120,7 +99,7 @@ class Settings:
         values = _merged(root, os.environ if environ is None else environ)
         problems: list[str] = []
 
-        def read(name: str, parse: Callable[[str], T], default: T) -> T:
+        def read(name: str, parse: Callable[[str], T], default: D) -> T | D:
             text = values.get(name)
             if text is None or text == "":
                 return default
@@ -148,6 +127,8 @@ class Settings:
             e2b_sandbox_url=values.get("E2B_SANDBOX_URL") or None,
             e2b_domain=values.get("E2B_DOMAIN") or None,
             e2b_debug=read("E2B_DEBUG", _boolean, False),
+            other_secrets=tuple(s for s in secrets_of(values) if s.name not in SECRET_NAMES),
+            step_summary=read("GITHUB_STEP_SUMMARY", Path, None),
         )
         if problems:
             raise UsageError(
@@ -168,9 +149,9 @@ class Settings:
         return self.testing_env / "reports"
 
     def secrets(self) -> tuple[Secret, ...]:
-        """Every secret that is set."""
-        candidates = (self.e2b_api_key, self.mysql_password, self.supabase_service_role_key)
-        return tuple(secret for secret in candidates if secret is not None)
+        """Every secret that is set: the three by name, then the others."""
+        own = (self.e2b_api_key, self.mysql_password, self.supabase_service_role_key)
+        return (*(secret for secret in own if secret is not None), *self.other_secrets)
 
     def why_not_live(self) -> str | None:
         """Why live tests cannot run, in the words that users know; None where they can."""
@@ -182,6 +163,21 @@ class Settings:
         if not self.live_tests:
             return "E2B_LIVE_TESTS not enabled: set E2B_LIVE_TESTS=1 for live tests"
         return None
+
+
+def known_secrets(
+    *, root: Path | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Secret, ...]:
+    """Every secret of this process, without a look at the other settings.
+
+    For what writes: it must redact also where a bad setting ends the run.
+
+    Args:
+        root: the project folder; the working directory where it is left out.
+        environ: stands in for the process environment.
+    """
+    root = (root or Path.cwd()).resolve()
+    return secrets_of(_merged(root, os.environ if environ is None else environ))
 
 
 def _merged(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
