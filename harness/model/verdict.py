@@ -26,12 +26,15 @@ class Check:
         outcome: what came of it.
         reason: why it did not pass; empty where it passed.
         duration_s: wall time in seconds.
+        location: file and line ("tests/e2b/test_x.py:12") where it did not pass; empty
+            where there is none.
     """
 
     name: str
     outcome: Outcome
     reason: str = ""
     duration_s: float = 0.0
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,7 @@ class Verdict:
                     "outcome": check.outcome.value,
                     "reason": check.reason,
                     "duration_s": round(check.duration_s, 3),
+                    **({"location": check.location} if check.location else {}),
                 }
                 for check in self.checks
             ],
@@ -126,4 +130,5 @@ def _check(item: Json) -> Check:
         outcome=Outcome(str(item["outcome"])),
         reason=str(item.get("reason", "")),
         duration_s=float(str(item.get("duration_s", 0.0))),
+        location=str(item.get("location", "")),
     )

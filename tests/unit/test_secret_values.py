@@ -61,7 +61,7 @@ def test_secrets_of_an_environment_lists_each_value_once() -> None:
 def test_secret_shows_itself_nowhere() -> None:
     """Neither str, repr, format nor pickle gives the value away."""
     secret = Secret("MYSQL_PASSWORD", "pw-1")
-    shown = f"{secret} {secret!r} {[secret]} %s" % secret  # noqa: UP031 - one of the ways to show
+    shown = f"{secret} {secret!r} {[secret]} %s" % secret
     assert "pw-1" not in shown
     assert "<secret:MYSQL_PASSWORD>" in shown
     with pytest.raises(TypeError):
