@@ -1,0 +1,1 @@
+"""The categories as steps: what each session really does."""

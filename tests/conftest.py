@@ -1,0 +1,29 @@
+"""What holds for every test of this project: no E2B variable leaks in, nothing leaves loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from harness.settings import ENVIRONMENT_NAMES
+
+
+@pytest.fixture(autouse=True)
+def _scrubbed_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's own key or E2B variable has no effect on a test that did not ask for it."""
+    if request.node.get_closest_marker("e2b_live"):
+        return
+    for name in list(os.environ):
+        if name.startswith("E2B_") or name in ENVIRONMENT_NAMES:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port of loopback on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
