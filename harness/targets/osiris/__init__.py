@@ -16,9 +16,9 @@ from harness.targets.osiris.environment import (
     DEFAULT_VERSION,
     OsirisEnvironment,
     ensure_environment,
-    template_packages,
 )
 from harness.targets.osiris.evidence import gather
+from harness.targets.osiris.sandbox_packages import template_packages
 
 __all__ = ["OsirisTarget"]
 

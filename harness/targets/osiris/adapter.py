@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, PipelineCase
-from harness.model.run import PreparedRun
+from harness.model.run import (
+    CollectedArtifacts,
+    ExecResult,
+    ExecutionContext,
+    PipelineCase,
+    PreparedRun,
+)
 from harness.model.side import Endpoint, Side
 from harness.settings import Settings
 from harness.targets.osiris.environment import OsirisEnvironment
@@ -55,6 +60,5 @@ class OsirisAdapter:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Ends the child's process group. What the product left in the cloud is listed
-        in `sandbox_ids`; ending it is the endpoint's work."""
+        """Ends the child's process group."""
         raise NotImplementedError
