@@ -7,68 +7,32 @@ and an exit code, and signals become one orderly end.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
+import traceback
+from collections.abc import Sequence
 from types import FrameType
 
-import click
-import typer
-from typer.main import get_command
+from typer.exceptions import Abort, TyperException
 
 from harness import __version__
-from harness.errors import ExitCode, HarnessError
+from harness.errors import BrokenError, ExitCode, HarnessError, InterruptedRunError, UsageError
 
-__all__ = ["main"]
+__all__ = ["NOUNS", "main"]
 
-_NOUNS = {
+NOUNS = {
     "smoke": "does the product work in a sandbox at all?",
     "parity": "does it do the same there as here?",
     "orphans": "does it leave sandboxes running?",
     "secrets": "does a secret get out?",
     "report": "what is the verdict?",
     "emulator": "E2B on loopback, with real sandboxes",
-    "gateway": "stands before the real E2B: tags, ledger, after-images",
-    "suite": "run pytest or plain checks as a session with a verdict",
+    "gateway": "stands before the real E2B: tags, ledger, files before a kill",
+    "suite": "pytest, or plain checks, as a session with a verdict",
     "doctor": "is this machine ready, and are the settings?",
 }
-
-
-class _LazyNouns(click.Group):
-    """Imports a noun only when it is used: `harness emulator serve` has 400 ms to be ready."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The nouns in the order in which a newcomer meets them."""
-        del ctx
-        return list(_NOUNS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The noun's own application."""
-        del ctx
-        if cmd_name not in _NOUNS:
-            return None
-        module = importlib.import_module(f"harness.cli.{cmd_name}")
-        application: typer.Typer = module.app
-        command = get_command(application)
-        command.name = cmd_name
-        command.help = _NOUNS[cmd_name]
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the nouns without importing them."""
-        del ctx
-        with formatter.section("Nouns"):
-            formatter.write_dl(list(_NOUNS.items()))
-
-
-@click.group(
-    cls=_LazyNouns,
-    help="Test harness for code that runs in E2B sandboxes. Every command has --help.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.version_option(__version__, prog_name="harness")
-def _root() -> None:
-    """Holds the nouns together."""
 
 
 class _Interruption:
@@ -85,7 +49,7 @@ class _Interruption:
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         del frame
         if self.seen:
-            print("cleaning up, please wait", file=sys.stderr)  # noqa: T201 - the person at the keyboard waits for a word
+            sys.stderr.write("cleaning up, please wait\n")
             return
         self.seen = True
         raise KeyboardInterrupt(signal.Signals(signum).name)
@@ -96,39 +60,104 @@ def main() -> None:
     interruption = _Interruption()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, interruption)
-    sys.exit(_run())
+    code = _run(sys.argv[1:])
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        # The interpreter's own end restores the default, which would replace the exit code.
+        signal.signal(signum, signal.SIG_IGN)
+    sys.exit(code)
 
 
-def _run() -> int:
+def _run(words: Sequence[str]) -> int:
     try:
-        result = _root.main(prog_name="harness", standalone_mode=False)
+        code = _dispatch(words)
     except HarnessError as error:
-        _say(*error.lines())
-        return int(error.exit_code)
-    except click.exceptions.Abort:
-        _say("interrupted", "expected: to run to its end", "next: run the command again")
-        return int(ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
-        _say("interrupted", "expected: to run to its end", "next: run the command again")
-        return int(ExitCode.INTERRUPTED)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return int(ExitCode.USAGE)
-    except click.ClickException as error:
-        _say(
-            error.format_message(),
-            "expected: a command that `harness --help` lists, with its options",
-            f"next: {_help_command(error)}",
+        return _end(error)
+    except (Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
+    except TyperException as error:
+        return _end(_usage_error(error, words))
+    except OSError as error:
+        return _end(_system_error(error))
+    except Exception as error:  # noqa: BLE001 - the outer border: a fault of ours is BROKEN, not a failed test
+        traceback.print_exc()
+        return _end(_own_fault(error))
+    if code == ExitCode.INTERRUPTED:
+        return _end(_interrupted())
+    return int(code)
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    """Imports only the noun that is used: `harness emulator serve` has 400 ms to be ready."""
+    noun = words[0] if words else "--help"
+    if noun in {"-h", "--help"}:
+        sys.stdout.write(_help())
+        return ExitCode.PASSED if words else ExitCode.USAGE
+    if noun == "--version":
+        sys.stdout.write(f"harness {__version__}\n")
+        return ExitCode.PASSED
+    if noun not in NOUNS:
+        raise UsageError(
+            f"unknown word: {noun!r}",
+            expected=f"one of {', '.join(NOUNS)}",
+            next_step="harness --help",
         )
-        return int(ExitCode.USAGE)
-    return int(result) if isinstance(result, int) else int(ExitCode.PASSED)
+    application = importlib.import_module(f"harness.cli.{noun}").app
+    result = application(args=list(words[1:]), prog_name=f"harness {noun}", standalone_mode=False)
+    return result if isinstance(result, int) else ExitCode.PASSED
 
 
-def _help_command(error: click.ClickException) -> str:
+def _help() -> str:
+    nouns = "".join(f"  {noun:10}{question}\n" for noun, question in NOUNS.items())
+    return (
+        "usage: harness NOUN VERB [OPTIONS]\n\n"
+        "Test harness for code that runs in E2B sandboxes.\n\n"
+        f"{nouns}\n"
+        "harness NOUN --help lists the verbs; --version prints the version.\n"
+    )
+
+
+def _usage_error(error: TyperException, words: Sequence[str]) -> UsageError:
+    describe = getattr(error, "format_message", None)
     context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'harness'} --help"
+    command = getattr(context, "command_path", None) or f"harness {words[0]}"
+    return UsageError(
+        describe() if describe else str(error),
+        expected=f"what `{command} --help` lists",
+        next_step=f"{command} --help",
+    )
 
 
-def _say(*lines: str) -> None:
-    for line in lines:
-        print(line, file=sys.stderr)  # noqa: T201 - the one place that prints errors
+def _system_error(error: OSError) -> BrokenError:
+    where = f": {error.filename}" if error.filename else ""
+    next_step = {
+        errno.ENOSPC: "free some space (`make clean` removes what runs made), then run again",
+        errno.EROFS: "run in a folder that can be written to",
+        errno.EACCES: "run in a folder that you may write to",
+    }.get(error.errno or 0, "correct what the first line names, then run again")
+    return BrokenError(
+        f"{error.strerror or error}{where}",
+        expected="files, folders and sockets of this machine to be usable",
+        next_step=next_step,
+    )
+
+
+def _own_fault(error: Exception) -> BrokenError:
+    return BrokenError(
+        f"the harness failed: {type(error).__name__}: {error}",
+        expected="every fault to be a verdict or a message",
+        next_step="report it with the traceback above",
+    )
+
+
+def _interrupted() -> InterruptedRunError:
+    return InterruptedRunError(
+        "interrupted",
+        expected="a run to its end; what it had started was ended first",
+        next_step="run the command again",
+    )
+
+
+def _end(error: HarnessError) -> int:
+    for line in error.lines():
+        sys.stderr.write(f"{line}\n")
+    return int(error.exit_code)
