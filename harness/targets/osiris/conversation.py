@@ -20,6 +20,8 @@ __all__ = ["Answer", "Conversation", "Ending"]
 
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
+_SIGNALLED = 128
+_UNREADABLE = 70  # EX_SOFTWARE of sysexits.h
 
 
 class Ending(StrEnum):
@@ -41,6 +43,8 @@ class Answer:
         error_type: the exception's class where the product raised one.
         error: what went wrong, in the product's words or ours; None where nothing did.
         traceback: the exception's traceback as the product's process printed it.
+        exit_code: the child's own, where it crashed: 128 plus the number for a signal,
+            as a shell says it.
         duration_s: wall time in seconds.
     """
 
@@ -49,6 +53,7 @@ class Answer:
     error_type: str | None = None
     error: str | None = None
     traceback: str | None = None
+    exit_code: int | None = None
     duration_s: float = 0.0
 
 
@@ -214,12 +219,14 @@ class Conversation:
         return Answer(
             ending=Ending.CRASHED,
             error=f"the product's process ended during {operation}: {describe_exit(code)}",
+            exit_code=_SIGNALLED - code if code < 0 else code,
         )
 
     def _unreadable(self, operation: str, error: ValueError) -> Answer:
         self._process.end(grace_s=self._grace_s)
         return Answer(
             ending=Ending.CRASHED,
+            exit_code=_UNREADABLE,
             error=f"the product's process answered {operation} with something unreadable: {error}",
         )
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from harness.model.evidence import Evidence
-from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, PipelineCase
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from harness.model.evidence import Evidence, FileEvidence, FileRole, Record
+from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, Json, PipelineCase
 from harness.model.side import Side
 
-__all__ = ["gather"]
+__all__ = ["gather", "read_records"]
 
 
 def gather(
@@ -18,6 +23,9 @@ def gather(
 ) -> Evidence:
     """Everything that a user could observe of the run.
 
+    A run that was ended at its deadline, or crashed, has no whole set of files by its
+    nature; that is a finding. Any other run without its files is broken evidence.
+
     Args:
         side: where it ran.
         case: what ran.
@@ -25,4 +33,109 @@ def gather(
         result: the product's answer.
         collected: what `collect` found; None where the run did not get that far.
     """
-    raise NotImplementedError
+    collected = collected or CollectedArtifacts(broken=_never_collected(result))
+    logs = context.logs_dir
+    events = read_records(collected.events_log or logs / "events.jsonl")
+    metrics = read_records(collected.metrics_log or logs / "metrics.jsonl")
+    cut_short = result.timed_out or result.crashed
+    return Evidence(
+        pipeline=case.name,
+        side=side,
+        result=result,
+        events=events,
+        metrics=metrics,
+        status=_read_object(logs / "status.json"),
+        files=tuple(_files(context, collected)),
+        promised_outputs=case.outputs,
+        volatile=_volatile(context, collected, events or ()),
+        broken=None if cut_short else collected.broken,
+    )
+
+
+def read_records(path: Path) -> tuple[Record, ...] | None:
+    """The lines of a JSONL file; None where there is no such file.
+
+    Lines are counted as the file has them, and one that does not hold an object keeps
+    its text, so that nothing is dropped.
+    """
+    if not path.is_file():
+        return None
+    lines = path.read_bytes().split(b"\n")
+    if lines and not lines[-1]:
+        lines.pop()  # what follows the last line's end is no line
+    return tuple(_record(number, line) for number, line in enumerate(lines, start=1))
+
+
+def _record(number: int, line: bytes) -> Record:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        return Record(line=number, fields=value)
+    return Record(line=number, fields={}, raw=line.decode("utf-8", "replace"))
+
+
+def _read_object(path: Path) -> Mapping[str, Json] | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _files(context: ExecutionContext, collected: CollectedArtifacts) -> Iterator[FileEvidence]:
+    """Sorted by role and path."""
+    logs = context.logs_dir
+    roots = {
+        FileRole.OUTPUT: collected.outputs_dir,
+        FileRole.ARTIFACT: collected.artifacts_dir or context.artifacts_dir,
+        FileRole.CFG: logs / "cfg",
+    }
+    for role in sorted(FileRole, key=lambda role: role.value):
+        if role is FileRole.STATUS:
+            paths, root = [logs / "status.json"], logs
+        else:
+            folder = roots[role]
+            if folder is None:
+                continue
+            paths, root = list(folder.rglob("*")), folder
+        for path in sorted(paths, key=lambda path: path.relative_to(root).as_posix()):
+            if path.is_file() and not path.is_symlink():
+                yield _file(role, path, root)
+
+
+def _file(role: FileRole, path: Path, root: Path) -> FileEvidence:
+    stat = path.stat()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEvidence(
+        role=role,
+        path=path.relative_to(root).as_posix(),
+        location=path.absolute(),
+        size_bytes=stat.st_size,
+        mode=stat.st_mode & 0o777,
+        sha256=digest,
+    )
+
+
+def _volatile(
+    context: ExecutionContext, collected: CollectedArtifacts, events: tuple[Record, ...]
+) -> dict[str, str]:
+    """The adapter's own values, and the session ids that only the events tell of."""
+    volatile = {
+        str(context.logs_dir): "<logs>",
+        str(context.project_dir): "<project>",
+        str(context.base_path): "<run-folder>",
+        context.session_id: "<run>",
+        **collected.volatile,
+    }
+    for record in events:
+        session = record.fields.get("session")
+        if isinstance(session, str) and session:
+            volatile.setdefault(session, "<session>")
+    return volatile
+
+
+def _never_collected(result: ExecResult) -> str | None:
+    return "the run succeeded, but nothing of it was collected" if result.success else None

@@ -67,19 +67,18 @@ class Project:
             path.write_bytes(data)
         return cls(folder=folder, home=home, before=_digests(folder))
 
-    def copy_outputs(self, destination: Path) -> Path:
+    def copy_outputs(self, destination: Path) -> None:
         """Copies what the run created or changed, and nothing of the product's own folders.
 
         Args:
-            destination: a folder that is not there yet.
+            destination: made where it is missing; what lies there is written over.
         """
-        destination.mkdir(parents=True)
+        destination.mkdir(parents=True, exist_ok=True)
         for name, digest in _digests(self.folder).items():
             if self.before.get(name) != digest:
                 target = destination / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(self.folder / name, target)
-        return destination
 
 
 def inside(name: str) -> PurePosixPath:
