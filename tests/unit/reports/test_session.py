@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from junitparser import JUnitXml
 from harness.errors import BrokenError
 from harness.model.outcome import Outcome
 from harness.model.verdict import Check, Verdict
+from harness.redaction import Redactor
 from harness.reports.session import read_verdict, write_session
+from harness.secret_values import Secret
 
 BEFORE = b"what an earlier run wrote"
 
@@ -70,6 +73,49 @@ def test_write_session_given_junit_keeps_its_cases(tmp_path: Path) -> None:
     given = b'<testsuites><testsuite name="pytest"><testcase name="t"/></testsuite></testsuites>'
     folder = write_session(tmp_path, verdict(), junit=given)
     assert [case.name for suite in JUnitXml.fromfile(str(folder / "junit.xml")) for case in suite]
+
+
+def test_write_session_redacts_verdict_and_junit_before_it_writes(tmp_path: Path) -> None:
+    """A secret in a reason, a detail or a captured stream never reaches the disk."""
+    value = "s3cr3t/<&>-value"  # pragma: allowlist secret
+    escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    junit = (
+        f"<testsuite><testcase name='t'><system-out>{escaped}</system-out></testcase></testsuite>"
+    )
+    leaky = replace(
+        verdict(Check(name="a", outcome=Outcome.FAILED, reason=f"got {value}")),
+        details={"env": [f"mysql://u:{value}@h/d"], "password": "of any kind"},
+    )
+    redactor = Redactor([Secret("MYSQL_PASSWORD", value)])
+    for given in (None, junit.encode(), junit.encode()[:-9]):
+        folder = write_session(tmp_path, leaky, junit=given, redactor=redactor)
+        for path in folder.iterdir():
+            content = path.read_text()
+            assert value not in content
+            assert escaped not in content
+    read = read_verdict(folder / "verdict.json")
+    assert read.checks[0].reason == "got <secret:MYSQL_PASSWORD>"
+    assert read.details == {"env": ["mysql://***@h/d"], "password": "<secret:password>"}
+    # The control: without the redactor the value is there.
+    (plain,) = write_session(tmp_path, leaky, redactor=Redactor()).glob("verdict.json")
+    assert value in plain.read_text()
+
+
+def test_write_session_knows_the_secrets_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever leaves the redactor out still gets one."""
+    monkeypatch.setenv("MYSQL_PASSWORD", "from-the-environment-1")
+    (tmp_path / "testing_env").mkdir()
+    (tmp_path / "testing_env" / ".env").write_text("E2B_API_KEY=from-the-file-2\n")
+    reason = "from-the-environment-1 from-the-file-2"
+    folder = write_session(
+        tmp_path / "testing_env" / "reports",
+        verdict(Check(name="a", outcome=Outcome.FAILED, reason=reason)),
+    )
+    assert read_verdict(folder / "verdict.json").checks[0].reason == (
+        "<secret:MYSQL_PASSWORD> <secret:E2B_API_KEY>"
+    )
 
 
 @pytest.mark.parametrize("name", ["", "../parity", "a/b", ".hidden", "a b"])

@@ -1,0 +1,185 @@
+"""The forms in which one value can stand in a file.
+
+One table: each encoding yields the bytes that a search must look for. Base64 has
+no fixed form, it depends on where the value begins: the part that does not depend
+on its neighbours is yielded for each of the three offsets.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
+
+__all__ = ["ENCODINGS", "MIN_FORM_BYTES", "Form", "forms"]
+
+MIN_FORM_BYTES = 6  # Shorter ones occur by chance.
+_MIN_LINE_BYTES = 16
+# What JavaScript's encodeURIComponent and encodeURI leave as it is, besides what Python does.
+_COMPONENT_SAFE = "!*'()"
+_URI_SAFE = "!*'();/?:@&=+$,#"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to write a value.
+
+    Attributes:
+        encoding: the encoding's name.
+        data: the bytes to look for; never shown.
+    """
+
+    encoding: str
+    data: bytes = field(repr=False)
+
+
+def forms(value: str) -> tuple[Form, ...]:
+    """Every form of a value, each different, none shorter than six bytes.
+
+    The first encoding of `ENCODINGS` that yields a form gives it its name: a value of
+    letters and digits has one form for plain, JSON, XML and URL, which is "plain".
+    """
+    raw = value.encode("utf-8", "surrogateescape")
+    found: dict[bytes, Form] = {}
+    for name, encode in ENCODINGS.items():
+        for data in encode(raw):
+            if len(data) >= MIN_FORM_BYTES:
+                found.setdefault(data, Form(name, data))
+    return tuple(found.values())
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _plain(raw: bytes) -> Iterator[bytes]:
+    yield raw
+    lines = raw.splitlines()
+    if len(lines) > 1:
+        for newline in (b"\n", b"\r\n", b""):
+            yield newline.join(lines)
+        yield from (line for line in lines if len(line) >= _MIN_LINE_BYTES)
+
+
+def _json(raw: bytes) -> Iterator[bytes]:
+    for ascii_only in (True, False):
+        once = json.dumps(_text(raw), ensure_ascii=ascii_only)[1:-1]
+        twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]
+        yield from map(_bytes, (once, once.replace("/", "\\/"), twice))
+
+
+def _python(raw: bytes) -> Iterator[bytes]:
+    yield _bytes(repr(_text(raw))[1:-1])
+    yield _bytes(repr(raw)[2:-1])
+
+
+def _xml(raw: bytes) -> Iterator[bytes]:
+    text = _text(raw)
+    three = html.escape(text, quote=False)
+    yield _bytes(three)
+    for double in ("&quot;", "&#34;", "&#x22;"):
+        quoted = three.replace('"', double)
+        yield _bytes(quoted)
+        for single in ("&apos;", "&#39;", "&#x27;", "&#039;"):
+            yield _bytes(quoted.replace("'", single))
+    yield from (form.encode("ascii", "xmlcharrefreplace") for form in (text, three))
+
+
+def _url(raw: bytes) -> Iterator[bytes]:
+    for safe in ("", "/", _COMPONENT_SAFE, _URI_SAFE):
+        once = quote(raw, safe=safe)
+        yield from map(_bytes, (once, _lower_escapes(once), quote(once, safe="")))
+    plus = quote_plus(raw)
+    yield from map(_bytes, (plus, _lower_escapes(plus)))
+
+
+def _lower_escapes(quoted: str) -> str:
+    parts = quoted.split("%")
+    return "%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
+
+
+def _base64(raw: bytes) -> Iterator[bytes]:
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + raw + bytes(3))
+        # Only the characters whose six bits all come from the value.
+        core = encoded[-(-8 * offset // 6) : 8 * (offset + len(raw)) // 6]
+        yield core
+        yield core.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+def _hex(raw: bytes) -> Iterator[bytes]:
+    plain = binascii.hexlify(raw)
+    pairs = [plain[i : i + 2] for i in range(0, len(plain), 2)]
+    for separator in (b"", b":", b" ", b"-", b", 0x", b",0x", b"\\x", b" 0x"):
+        yield separator.join(pairs)
+        yield separator.join(pair.upper() for pair in pairs)
+
+
+def _escaped(raw: bytes) -> Iterator[bytes]:
+    """Every character written as a number, in the ways of JSON, XML, URL and C."""
+    text = raw.decode("utf-8", "replace")
+    for format_character in ("\\u{:04x}", "\\u{:04X}", "&#x{:x};", "&#x{:X};", "&#{};"):
+        yield "".join(format_character.format(ord(character)) for character in text).encode()
+    for format_byte in ("%{:02X}", "%{:02x}", "={:02X}", "\\{:03o}"):
+        yield "".join(format_byte.format(byte) for byte in raw).encode()
+
+
+def _utf_16(raw: bytes) -> Iterator[bytes]:
+    text = raw.decode("utf-8", "replace")
+    yield text.encode("utf-16-le")
+    yield text.encode("utf-16-be")
+
+
+def _reversed(raw: bytes) -> Iterator[bytes]:
+    yield _bytes(_text(raw)[::-1])
+
+
+def _quoted_printable(raw: bytes) -> Iterator[bytes]:
+    for header in (False, True):
+        encoded = binascii.b2a_qp(raw, quotetabs=True, istext=False, header=header)
+        yield encoded.replace(b"=\n", b"")
+
+
+def _shell(raw: bytes) -> Iterator[bytes]:
+    text = _text(raw)
+    yield _bytes(shlex.quote(text)).strip(b"'")
+    yield raw.replace(b"'", b"'\\''")
+    yield b"".join(
+        bytes([byte])
+        if chr(byte).isalnum() or byte in b"_-./:@%+=," or not chr(byte).isascii()
+        else b"\\%c" % byte
+        for byte in raw
+    )
+    yield _bytes("".join(f"\\{char}" if char in '"$`\\!' else char for char in text))
+
+
+def _doubled(raw: bytes) -> Iterator[bytes]:
+    """Quotes doubled, as in CSV and SQL."""
+    yield raw.replace(b'"', b'""')
+    yield raw.replace(b"'", b"''")
+
+
+ENCODINGS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
+    "plain": _plain,
+    "json": _json,
+    "python": _python,
+    "xml": _xml,
+    "url": _url,
+    "base64": _base64,
+    "hex": _hex,
+    "escaped": _escaped,
+    "utf-16": _utf_16,
+    "reversed": _reversed,
+    "quoted-printable": _quoted_printable,
+    "shell": _shell,
+    "doubled": _doubled,
+}
