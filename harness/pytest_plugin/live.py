@@ -38,7 +38,7 @@ def is_live(node: pytest.Item) -> bool:
 
 def live_on_emulator(config: pytest.Config) -> bool:
     """Whether the emulator stands in for the live service."""
-    return config.getoption("--live-endpoint") == "emulator"
+    return bool(config.getoption("--live-endpoint") == "emulator")
 
 
 def refuse_unless_live_can_run(item: pytest.Item) -> None:

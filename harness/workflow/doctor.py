@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import platform
 import shutil
 import sys
@@ -21,7 +20,7 @@ from harness.emulator.isolation import SandboxHost
 from harness.errors import HarnessError
 from harness.model.outcome import Outcome
 from harness.model.verdict import Check, Verdict
-from harness.sdk.directory import SdkSandboxDirectory
+from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 from harness.settings import Settings
 
 __all__ = ["examine", "key_fingerprint"]
@@ -146,9 +145,10 @@ def _live(settings: Settings, *, ask: bool) -> Check:
     known = f"key {key_fingerprint(key)} is set, live tests are enabled"
     if not ask:
         return Check(name="live", outcome=Outcome.PASSED, reason=f"{known} (ask with --live)")
-    return _check("live", lambda: _ask_service(key, known))
+    return _check("live", lambda: _ask_service(settings, known))
 
 
-def _ask_service(key: str, known: str) -> str:
-    directory = SdkSandboxDirectory({**os.environ, "E2B_API_KEY": key})
-    return f"{known}; the service lists {len(directory.list())} sandboxes"
+def _ask_service(settings: Settings, known: str) -> str:
+    endpoint = ApiEndpoint.from_settings(settings)
+    with ApiSandboxDirectory(endpoint) as directory:
+        return f"{known}; the service lists {len(directory.list())} sandboxes"

@@ -22,7 +22,7 @@ from harness.model.run import (
     PreparedRun,
 )
 from harness.model.side import Endpoint
-from harness.sdk.directory import SdkSandboxDirectory
+from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 from harness.targets.osiris.adapter import OsirisAdapter
 
 pytestmark = [pytest.mark.e2b, pytest.mark.e2b_live]
@@ -64,8 +64,9 @@ class TestE2BLiveExecution:
     ) -> None:
         """The service itself no longer lists the sandbox."""
         run(e2b_sandbox, small_pipeline, execution_context)
-        directory = SdkSandboxDirectory(e2b_endpoint.env)
-        assert [directory.get(sandbox_id) for sandbox_id in e2b_sandbox.sandbox_ids] == [None]
+        with ApiSandboxDirectory(ApiEndpoint.from_env(e2b_endpoint.env)) as directory:
+            left = [directory.get(sandbox_id) for sandbox_id in e2b_sandbox.sandbox_ids]
+        assert left == [None]
 
     def test_live_environment_variables_reach_the_sandbox(
         self,
