@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+import signal
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 from harness.emulator.isolation.after_image import AfterImage
+from harness.emulator.isolation.connection import GuestStream
+from harness.emulator.isolation.launch import Launched, LauncherProcess
+from harness.emulator.isolation.model import SandboxGoneError
 
 __all__ = ["GuestStream", "Sandbox"]
-
-
-class GuestStream:
-    """A call under way: bytes may go in, events and bytes come out.
-
-    Iteration yields `dict` for an event (it has a key `event`) and `bytes` for data, in order,
-    and ends after the agent's last frame; `result` holds what that said. Not reading is
-    back-pressure: the sandbox's side stops after a bounded buffer.
-
-    Raises (from iteration, `send` and `send_eof`):
-        GuestError: the call failed inside.
-        SandboxGoneError: the sandbox died.
-    """
-
-    result: dict[str, Any]
-
-    async def send(self, data: bytes | memoryview) -> None:
-        """Sends bytes, cut into frames; returns when the sandbox has room for more."""
-        raise NotImplementedError
-
-    async def send_eof(self) -> None:
-        """Says that no more bytes follow."""
-        raise NotImplementedError
-
-    def __aiter__(self) -> AsyncIterator[dict[str, Any] | bytes]:
-        raise NotImplementedError
-
-    async def __anext__(self) -> dict[str, Any] | bytes:
-        raise NotImplementedError
 
 
 class Sandbox:
@@ -51,25 +26,42 @@ class Sandbox:
         files: its files on the host, readable while it runs and after its death.
     """
 
-    sandbox_id: str
-    template: str
-    boot_id: str
-    files: AfterImage
+    def __init__(
+        self, folder: Path, launched: Launched, launcher: LauncherProcess, job_id: str, boot_id: str
+    ) -> None:
+        self.sandbox_id = job_id
+        self.template = ""
+        self.boot_id = boot_id
+        self.files = AfterImage(folder / "root")
+        self.folder = folder
+        self._launched = launched
+        self._launcher = launcher
+        self._job_id = job_id
+        self._paused = False
+        # The socket's name may be longer than a unix address holds; this one is short.
+        self._folder_fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._socket = f"/proc/self/fd/{self._folder_fd}/agent.sock"
+
+    def adopt(self, sandbox_id: str, template: str, folder: Path) -> None:
+        """Gives an anonymous sandbox its name; its folder moves, under its feet."""
+        self.folder.rename(folder)
+        self.sandbox_id, self.template = sandbox_id, template
+        self.folder, self.files = folder, AfterImage(folder / "root")
 
     @property
     def alive(self) -> bool:
         """Whether its processes run (or are frozen)."""
-        raise NotImplementedError
+        return not self._launched.gone.is_set()
 
     @property
     def paused(self) -> bool:
         """Whether its processes are frozen."""
-        raise NotImplementedError
+        return self._paused
 
     @property
     def home_on_host(self) -> Path:
         """Where the host keeps what the sandbox knows as /home/user."""
-        raise NotImplementedError
+        return self.files.root / "home" / "user"
 
     async def call(self, op: str, **params: Any) -> dict[str, Any]:
         """One call of the guest protocol that needs no stream; its result.
@@ -78,27 +70,45 @@ class Sandbox:
             GuestError: the sandbox refused it.
             SandboxGoneError: the sandbox died.
         """
-        raise NotImplementedError
+        async with self.stream(op, **params) as stream:
+            return await stream.finish()
 
     def stream(self, op: str, **params: Any) -> AbstractAsyncContextManager[GuestStream]:
         """One call with events or bytes; leaving the block early cancels it.
 
         A process that the call started goes on.
+
+        Raises:
+            SandboxGoneError: the sandbox is dead.
         """
-        raise NotImplementedError
+        if not self.alive:
+            raise SandboxGoneError(self.sandbox_id)
+        return GuestStream(self.sandbox_id, self._socket, {**params, "op": op})
 
     async def kill(self) -> None:
         """Ends every process of it; returns when none is left. Again is fine."""
-        raise NotImplementedError
+        self._launcher.signal(self._job_id, signal.SIGKILL)
+        await self.wait_dead()
 
     async def wait_dead(self) -> None:
         """Returns once no process of it is left, whoever ended it."""
-        raise NotImplementedError
+        await self._launched.gone.wait()
+        if self._folder_fd >= 0:
+            os.close(self._folder_fd)
+            self._folder_fd = -1
 
     async def pause(self) -> None:
         """Freezes every process of it; calls wait until `resume`. Again is fine."""
-        raise NotImplementedError
+        if self._paused:
+            return
+        self._paused = True
+        await self.call("freeze")
+        self._launcher.signal(self._job_id, signal.SIGSTOP)
 
     async def resume(self) -> None:
         """Lets its processes go on. Again is fine."""
-        raise NotImplementedError
+        if not self._paused:
+            return
+        self._paused = False
+        self._launcher.signal(self._job_id, signal.SIGCONT)
+        await self.call("thaw")

@@ -1,0 +1,50 @@
+"""Puts the guest agent's modules where sandboxes can be given them, compiled."""
+
+from __future__ import annotations
+
+import py_compile
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from harness.errors import BrokenError
+
+__all__ = ["install_agent"]
+
+_COMPILE_TIMEOUT_S = 60
+
+
+def install_agent(folder: Path, python: Path) -> Path:
+    """A folder with the package `guest`, byte-compiled for the interpreter that runs it.
+
+    Without that every sandbox would compile it anew, since it sees the folder read-only.
+
+    Args:
+        folder: is made, with parents; must be empty or missing.
+        python: the interpreter that the sandboxes' agents run with.
+
+    Raises:
+        BrokenError: that interpreter does not run.
+    """
+    package = folder / "guest"
+    package.mkdir(parents=True, mode=0o755)
+    for source in files("harness.emulator.guest").iterdir():
+        if source.name.endswith(".py"):
+            (package / source.name).write_bytes(source.read_bytes())
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    if python.resolve() == Path(sys.executable).resolve():
+        for path in package.glob("*.py"):
+            py_compile.compile(str(path), doraise=True)
+        return folder
+    command = [str(python), "-I", "-S", "-E", "-m", "compileall", "-q", str(package)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=_COMPILE_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BrokenError(
+            f"the sandboxes' Python does not run: {error}",
+            expected=f"a working interpreter at {python}",
+            next_step="delete the template's folder, so that it is built again",
+        ) from error
+    return folder

