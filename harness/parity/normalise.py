@@ -1,0 +1,149 @@
+"""Puts tokens in the place of values that differ from run to run by their nature.
+
+A token keeps identity: the first session id that a run shows is `<session:1>`
+wherever it stands, another one is `<session:2>`, so that two swapped references
+still show. No line and no field is ever dropped. What is volatile is declared in
+`harness.parity.rules` and, for one run, in `Evidence.volatile`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import PurePath
+from typing import TypeVar, overload
+
+from harness.model.evidence import Evidence, Record
+from harness.model.run import Json
+from harness.parity.tokens import Normaliser, instant_of
+
+__all__ = ["NormalisedEvidence", "normalise_evidence", "normalize"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalisedEvidence:
+    """Evidence after normalisation, with what normalises its files when they are read.
+
+    Attributes:
+        evidence: the evidence; files stay where and as they are.
+        normaliser: knows this side's tokens.
+    """
+
+    evidence: Evidence
+    normaliser: Normaliser
+
+
+def normalise_evidence(evidence: Evidence) -> NormalisedEvidence:
+    """The evidence with tokens in result, events, metrics, status and file names."""
+    normaliser = Normaliser(evidence.volatile, around=_around(evidence))
+    for record in _records(evidence):
+        normaliser.discover(dict(record.fields))
+    if evidence.status is not None:
+        normaliser.discover(dict(evidence.status))
+    result = evidence.result
+    normal = replace(
+        evidence,
+        result=replace(
+            result,
+            error_message=_optional(normaliser, result.error_message),
+            step_results=normaliser.json(result.step_results),
+            stdout=_lines(normaliser, result.stdout),
+            stderr=_lines(normaliser, result.stderr),
+        ),
+        events=_normal_records(normaliser, evidence.events),
+        metrics=_normal_records(normaliser, evidence.metrics),
+        status=None if evidence.status is None else normaliser.fields(evidence.status),
+        files=tuple(replace(file, path=normaliser.text(file.path)) for file in evidence.files),
+        volatile=normaliser.volatile,
+        broken=_optional(normaliser, evidence.broken),
+    )
+    return NormalisedEvidence(evidence=normal, normaliser=normaliser)
+
+
+@overload
+def normalize(value: Evidence, *, volatile: Mapping[str, str] | None = None) -> Evidence: ...
+@overload
+def normalize(value: str, *, volatile: Mapping[str, str] | None = None) -> str: ...
+@overload
+def normalize(value: T, *, volatile: Mapping[str, str] | None = None) -> T | Json: ...
+def normalize(value: object, *, volatile: Mapping[str, str] | None = None) -> object:
+    """The value with tokens in the place of what differs from run to run by nature.
+
+    Two runs of one program compare equal after it, unless they really differ:
+    `assert normalize(local_result) == normalize(e2b_result)`.
+
+    Args:
+        value: evidence, text (a log), any JSON value, or a dataclass such as the
+            product's own result; a dataclass comes back as an object of its
+            fields, paths and dates as text, and bytes stay as they are.
+        volatile: further values of this run, with the token that stands for each.
+
+    Returns:
+        Evidence for evidence, text for text, else JSON. Normalising twice changes nothing.
+    """
+    if isinstance(value, Evidence):
+        known = {**(volatile or {}), **(value.volatile or {})}
+        return normalise_evidence(replace(value, volatile=known)).evidence
+    normaliser = Normaliser(volatile)
+    if isinstance(value, str):
+        return _lines(normaliser, value)
+    plain = _plain(value)
+    normaliser.discover(plain)
+    return normaliser.json(plain)
+
+
+def _plain(value: object) -> Json:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, str | PurePath):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray):
+        inner = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+        return [_plain(item) for item in inner]
+    return value  # type: ignore[return-value]  # numbers, None, bytes: nothing in them is volatile
+
+
+def _around(evidence: Evidence) -> datetime | None:
+    for record in _records(evidence):
+        for name in ("ts", "timestamp"):
+            instant = instant_of(record.fields.get(name))
+            if instant is not None:
+                return instant
+    return None
+
+
+def _records(evidence: Evidence) -> Iterable[Record]:
+    yield from evidence.events or ()
+    yield from evidence.metrics or ()
+
+
+def _normal_records(
+    normaliser: Normaliser, records: tuple[Record, ...] | None
+) -> tuple[Record, ...] | None:
+    if records is None:
+        return None
+    return tuple(
+        replace(
+            record,
+            fields=normaliser.fields(record.fields),
+            raw=_optional(normaliser, record.raw),
+        )
+        for record in records
+    )
+
+
+def _optional(normaliser: Normaliser, text: str | None) -> str | None:
+    return None if text is None else normaliser.text(text)
+
+
+def _lines(normaliser: Normaliser, text: str) -> str:
+    return "".join(normaliser.text(line) for line in text.splitlines(keepends=True))

@@ -1,0 +1,236 @@
+"""Which token stands for which value of one run, and how they get into text and JSON.
+
+`Normaliser` is the memory of one side of one run; `harness.parity.normalise` uses
+it for whole evidence. The rules are `harness.parity.rules`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from harness.model.run import Json
+from harness.parity.rules import (
+    FIELD_RULES,
+    MEASURE_RULE,
+    TEXT_RULES,
+    TIME_UNITS,
+    FieldRule,
+    Shape,
+    TextRule,
+)
+
+__all__ = ["Normaliser", "instant_of"]
+
+NEAR_THE_RUN = timedelta(hours=36)  # a day for every zone on earth, and some hours for the run
+MAX_REMEMBERED = 200_000
+MIN_LITERAL = 3
+MIN_IDENTIFIER = 8  # shorter ones are words, and stand elsewhere as such
+
+_TOKEN = re.compile(r"<([a-z][a-z-]*)(?::(\d+))?>")
+_HAS_TIME = re.compile(r"\d[Tt ]\d")
+_EPOCH_S = (1_000_000_000, 4_000_000_000)
+_TICKS = (1, 1_000, 1_000_000_000)
+
+
+class Normaliser:
+    """Replaces volatile values in text and JSON, and remembers which token stands for which.
+
+    Args:
+        volatile: values of this run with the token that stands for each
+            ("20260101_000000_0a1b2c3d" -> "<session>").
+        around: an instant of the run; a date further than a day and a half from
+            it is data and stays. None: every date is taken as volatile.
+    """
+
+    def __init__(
+        self, volatile: Mapping[str, str] | None = None, *, around: datetime | None = None
+    ) -> None:
+        self._around = around
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._literals: dict[str, str] = {}
+        self._literal_pattern: re.Pattern[str] | None = None
+        self._seen: dict[str, str] = {}
+        for value, token in (volatile or {}).items():
+            self.declare(value, token)
+
+    def declare(self, value: str, token: str) -> None:
+        """Makes `value` volatile wherever it stands, under the token `<kind>` or `<kind:n>`."""
+        if len(value) < MIN_LITERAL or value in self._literals or _TOKEN.fullmatch(value):
+            return
+        match = _TOKEN.fullmatch(token)
+        kind, number = (match[1], match[2]) if match else (token.strip("<>"), None)
+        known = self._numbers.setdefault(kind, {})
+        known.setdefault(value, int(number) if number else _next(known))
+        self._literals[value] = f"<{kind}:{known[value]}>"
+        self._literal_pattern = None
+        self._seen.clear()
+
+    @property
+    def volatile(self) -> dict[str, str]:
+        """Every declared value with its token."""
+        return dict(self._literals)
+
+    def discover(self, value: Json) -> None:
+        """Declares the identities that stand in fields of `value`, before anything is replaced."""
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                rule = _field_rule(name)
+                if rule and rule.shape is Shape.IDENTIFIER and _is_identifier(inner):
+                    self.declare(str(inner), f"<{rule.mark}>")
+                else:
+                    self.discover(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                self.discover(inner)
+
+    def text(self, text: str) -> str:
+        """The text with tokens in the place of volatile pieces."""
+        if len(text) < MIN_LITERAL:
+            return text
+        seen = self._seen.get(text)
+        if seen is None:
+            if len(self._seen) >= MAX_REMEMBERED:
+                self._seen.clear()
+            seen = self._seen[text] = self._replace(text)
+        return seen
+
+    def json(self, value: Json) -> Json:
+        """The value with tokens in the place of volatile fields and pieces of text."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return self.fields(value)
+        if isinstance(value, list):
+            return [self.json(inner) for inner in value]
+        return value
+
+    def fields(self, fields: Mapping[str, Json]) -> dict[str, Json]:
+        """One object; a measurement of time loses its value, too."""
+        normal: dict[str, Json] = {}
+        for name, value in fields.items():
+            rule = _field_rule(name)
+            token = self._field_token(rule, value) if rule else None
+            normal[name] = self.json(value) if token is None else token
+        if "value" in fields and _measures_time(fields) and _is_duration(fields["value"]):
+            normal["value"] = f"<{MEASURE_RULE.mark}>"
+        return normal
+
+    def _field_token(self, rule: FieldRule, value: Json) -> str | None:
+        if not self._fits(rule.shape, value):
+            return None
+        if not rule.keeps_identity:
+            return f"<{rule.mark}>"
+        return self._literals.get(str(value)) or self._numbered(rule.mark, str(value))
+
+    def _fits(self, shape: Shape, value: Json) -> bool:
+        if shape is Shape.DURATION:
+            return _is_duration(value)
+        if shape is Shape.IDENTIFIER:
+            return _is_identifier(value) and value in self._literals
+        if shape in {Shape.SIZE, Shape.PID}:
+            return isinstance(value, int) and not isinstance(value, bool) and value > 0
+        return self._is_near(instant_of(value))
+
+    def _is_near(self, instant: datetime | None) -> bool:
+        if instant is None:
+            return False
+        return self._around is None or abs(instant - self._around) <= NEAR_THE_RUN
+
+    def _numbered(self, kind: str, value: str) -> str:
+        known = self._numbers.setdefault(kind, {})
+        key = value.lower() if kind in {"ulid", "uuid"} else value
+        known.setdefault(key, _next(known))
+        return f"<{kind}:{known[key]}>"
+
+    def _replace(self, text: str) -> str:
+        if self._literals:
+            if self._literal_pattern is None:
+                self._literal_pattern = _literals(self._literals)
+            text = self._literal_pattern.sub(lambda match: self._literals[match[0]], text)
+        for rule in TEXT_RULES:
+            text = rule.pattern.sub(functools.partial(self._substitute, rule), text)
+        return text
+
+    def _substitute(self, rule: TextRule, match: re.Match[str]) -> str:
+        group = "value" if "value" in match.re.groupindex else 0
+        value = match[group]
+        if rule.is_instant and not self._is_near(instant_of(value)):
+            return match[0]
+        token = self._numbered(rule.mark, value) if rule.keeps_identity else f"<{rule.mark}>"
+        start, end = match.start(group) - match.start(), match.end(group) - match.start()
+        return match[0][:start] + token + match[0][end:]
+
+
+def _next(known: Mapping[str, int]) -> int:
+    return max(known.values(), default=0) + 1
+
+
+def _literals(values: Iterable[str]) -> re.Pattern[str]:
+    """Longest first; a value that begins or ends like a word must stand as one."""
+    parts = []
+    for value in sorted(values, key=lambda value: (-len(value), value)):
+        before = r"(?<![A-Za-z0-9])" if value[0].isalnum() else ""
+        after = r"(?![A-Za-z0-9])" if value[-1].isalnum() else ""
+        parts.append(f"{before}{re.escape(value)}{after}")
+    return re.compile("|".join(parts))
+
+
+@functools.lru_cache(maxsize=4096)
+def _field_rule(name: str) -> FieldRule | None:
+    lower = name.lower()
+    return next(
+        (
+            rule
+            for rule in FIELD_RULES
+            if any(fnmatch.fnmatchcase(lower, pattern) for pattern in rule.fields)
+        ),
+        None,
+    )
+
+
+def _measures_time(fields: Mapping[str, Json]) -> bool:
+    name = fields.get("metric", fields.get("name"))
+    return isinstance(name, str) and (
+        fields.get("unit") in TIME_UNITS
+        or any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in MEASURE_RULE.fields)
+    )
+
+
+def _is_duration(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _is_identifier(value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and len(value) >= MIN_IDENTIFIER
+        and any(character.isdigit() for character in value)
+        and not _TOKEN.search(value)
+    )
+
+
+def instant_of(value: object) -> datetime | None:
+    """The instant that ISO 8601 text or a Unix time (s, ms, ns) stands for; None for all else."""
+    if isinstance(value, str):
+        return _instant_of_text(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    for ticks in _TICKS:
+        if _EPOCH_S[0] <= value / ticks <= _EPOCH_S[1]:
+            return datetime.fromtimestamp(value / ticks, UTC)
+    return None
+
+
+def _instant_of_text(text: str) -> datetime | None:
+    if not _HAS_TIME.search(text):
+        return None
+    try:
+        instant = datetime.fromisoformat(text.upper().replace(",", "."))
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -1,0 +1,236 @@
+"""From compared cases to the verdict: what is accepted, what is open, what is wrong.
+
+The details of the verdict hold everything that a reader needs to act: every
+difference with both values, the noise that was left out, the accepted ones with
+their reasons, and for each open one a paste-ready entry and the command that
+reproduces it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from harness.model.difference import Allowance, Difference
+from harness.model.outcome import Outcome
+from harness.model.run import Json
+from harness.model.verdict import Check
+from harness.parity.acceptance import Acceptance, Problem, accept
+from harness.parity.allowances import AllowanceFile, as_toml
+from harness.parity.case import CaseComparison
+from harness.parity.causes import merge
+from harness.parity.delta import Delta
+
+__all__ = ["DEFAULT_TERM", "CaseRun", "ParityFindings", "judge", "reproduce_command"]
+
+DEFAULT_TERM = timedelta(days=90)
+ALLOWANCES_CHECK = "allowances"
+MAX_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRun:
+    """One case, run and compared.
+
+    Attributes:
+        comparison: what came of it.
+        duration_s: wall time of all its runs and the comparison.
+        folder: its run folder, relative to the project.
+    """
+
+    comparison: CaseComparison
+    duration_s: float = 0.0
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityFindings:
+    """What the comparison of a set of cases adds up to.
+
+    Attributes:
+        checks: one for each case, and one for the allowances where they are wrong.
+        open: what nothing accepts, merged over the pipelines, causes first.
+        accepted: what an allowance accepts, merged, with the allowance.
+        problems: the allowances that are wrong.
+        runs: the cases as they were run.
+    """
+
+    checks: tuple[Check, ...]
+    open: tuple[Difference, ...]
+    accepted: tuple[tuple[Difference, Allowance], ...]
+    problems: tuple[Problem, ...]
+    runs: tuple[CaseRun, ...]
+
+    def to_json(self, *, command: str, today: date) -> dict[str, Json]:
+        """The details of the verdict.
+
+        Args:
+            command: the beginning of a command that runs a case again.
+            today: the day from which a proposed allowance counts.
+        """
+        return {
+            "cases": [
+                _case_json(run, check) for run, check in zip(self.runs, self.checks, strict=False)
+            ],
+            "differences": [
+                {
+                    **item.to_json(),
+                    "reproduce": reproduce_command(command, item),
+                    "allowance": as_toml(
+                        item, reason="WHY IT IS ACCEPTED", expires=today + DEFAULT_TERM
+                    ),
+                }
+                for item in self.open
+            ],
+            "accepted": [
+                {**item.to_json(), "allowance": _allowance_json(by)} for item, by in self.accepted
+            ],
+            "noise": [
+                {"pipeline": run.comparison.pipeline, **_delta_json(delta)}
+                for run in self.runs
+                for delta in run.comparison.noise
+            ],
+            "allowance_problems": [
+                {
+                    "source": item.allowance.source,
+                    "path": item.allowance.path,
+                    "message": item.message,
+                    "next_step": item.next_step,
+                }
+                for item in self.problems
+            ],
+        }
+
+
+def judge(
+    runs: Sequence[CaseRun],
+    allowances: AllowanceFile | None,
+    *,
+    today: date,
+    library: Collection[str],
+) -> ParityFindings:
+    """What the compared cases add up to.
+
+    Args:
+        runs: the cases, in order.
+        allowances: the accepted divergences; None to accept none and judge none.
+        today: the day on which an allowance must still hold.
+        library: every pipeline that there is.
+    """
+    acceptance = accept(
+        (item for run in runs for item in run.comparison.differences),
+        allowances.allowances if allowances else (),
+        today=today,
+        compared={run.comparison.pipeline for run in runs if run.comparison.broken is None},
+        library=library,
+    )
+    checks = [_check(run, acceptance) for run in runs]
+    if acceptance.problems:
+        checks.append(_allowances_check(acceptance.problems))
+    return ParityFindings(
+        checks=tuple(checks),
+        open=merge(acceptance.open),
+        accepted=_merge_accepted(acceptance.accepted),
+        problems=acceptance.problems,
+        runs=tuple(runs),
+    )
+
+
+def reproduce_command(command: str, difference: Difference) -> str:
+    """The command that shows the difference alone, in the first pipeline where it occurs."""
+    return f"{command} --case {difference.pipelines[0]} --no-allowances"
+
+
+def _check(run: CaseRun, acceptance: Acceptance) -> Check:
+    name = run.comparison.pipeline
+    broken = run.comparison.broken or _unkept(run.comparison, acceptance)
+    found = [item for item in acceptance.open if item.pipelines == (name,)]
+    if broken is not None:
+        outcome, reason = Outcome.BROKEN, broken
+    elif found:
+        outcome, reason = Outcome.FAILED, _summary(found)
+    else:
+        outcome, reason = Outcome.PASSED, ""
+    return Check(name=name, outcome=outcome, reason=reason, duration_s=run.duration_s)
+
+
+def _unkept(comparison: CaseComparison, acceptance: Acceptance) -> str | None:
+    """A promised output that is not there breaks the side, unless just that is accepted."""
+    accepted = {
+        item.path for item, _ in acceptance.accepted if item.pipelines == (comparison.pipeline,)
+    }
+    absent = [path for path in comparison.unkept if f"files/output/{path}" not in accepted]
+    if not absent:
+        return None
+    return f"the e2b side claims success without the promised {', '.join(absent)}"
+
+
+def _summary(found: Sequence[Difference]) -> str:
+    """The causes in few words; what follows from them is only counted."""
+    causes = [item for item in found if item.explained_by is None]
+    lines = [f"{len(causes)} differences" if len(causes) != 1 else "1 difference"]
+    lines += [
+        f"{item.id} {item.path} ({item.kind}): {item.local} → {item.remote}"
+        for item in causes[:MAX_NAMED]
+    ]
+    if len(causes) > MAX_NAMED:
+        lines.append(f"… and {len(causes) - MAX_NAMED} more")
+    if len(found) > len(causes):
+        lines.append(f"{len(found) - len(causes)} more follow from these")
+    return "\n".join(lines)
+
+
+def _allowances_check(problems: Sequence[Problem]) -> Check:
+    lines = [
+        f"{item.allowance.source} ({item.allowance.path}): {item.message}; {item.next_step}"
+        for item in problems
+    ]
+    return Check(name=ALLOWANCES_CHECK, outcome=Outcome.FAILED, reason="\n".join(lines))
+
+
+def _merge_accepted(
+    accepted: Sequence[tuple[Difference, Allowance]],
+) -> tuple[tuple[Difference, Allowance], ...]:
+    by_source: dict[str, tuple[Allowance, list[Difference]]] = {}
+    for item, by in accepted:
+        by_source.setdefault(by.source, (by, []))[1].append(item)
+    merged = [(item, by) for by, items in by_source.values() for item in merge(items)]
+    return tuple(sorted(merged, key=lambda pair: (pair[0].cause, pair[0].path, pair[0].id)))
+
+
+def _case_json(run: CaseRun, check: Check) -> Json:
+    comparison = run.comparison
+    return {
+        "name": comparison.pipeline,
+        "outcome": check.outcome.value,
+        "local": comparison.local,
+        "e2b": comparison.remote,
+        "local_s": round(comparison.local_s, 3),
+        "e2b_s": round(comparison.remote_s, 3),
+        "duration_s": round(run.duration_s, 3),
+        "differences": len(comparison.differences),
+        "noise": len(comparison.noise),
+        "folder": run.folder,
+    }
+
+
+def _allowance_json(allowance: Allowance) -> Json:
+    return {
+        "source": allowance.source,
+        "path": allowance.path,
+        "reason": allowance.reason,
+        "link": allowance.link,
+        "expires": allowance.expires.isoformat(),
+    }
+
+
+def _delta_json(delta: Delta) -> dict[str, Json]:
+    return {
+        "path": delta.path,
+        "kind": delta.kind.value,
+        "first": delta.local,
+        "second": delta.remote,
+        "step": delta.step,
+        "count": delta.count,
+    }
