@@ -1,8 +1,9 @@
-"""A `SandboxDirectory` over an SDK-like client that somebody handed us.
+"""What a client that somebody handed us speaks to.
 
-Understood: the SDK's `Sandbox` class (also of e2b-code-interpreter), an `E2B`
-client with a bound key, and anything that behaves like them: `list()` that answers
-a paginator or a list, `kill(id)` and, where it exists, `get_info(id)`.
+The SDK's own classes, synchronous or not, are only asked for their configuration,
+and the API is read itself: see `harness.sdk`. Anything else that behaves like
+them (`list()` that answers a paginator or a list, `kill(id)` and, where it exists,
+`get_info(id)`) is used as it is, without the service's clock.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from e2b import ConnectionConfig, SandboxQuery
+from e2b.connection_config import ClientFactory
 from e2b.exceptions import (
     AuthenticationException,
     NotFoundException,
@@ -21,12 +23,38 @@ from e2b.exceptions import (
 
 from harness.errors import HarnessError, UsageError
 from harness.model.sandbox import SandboxRecord
+from harness.sdk.endpoint import ApiEndpoint
 from harness.sdk.failures import incomplete, refused, unreachable
 from harness.sdk.records import record_of_object
 
-__all__ = ["ClientSandboxDirectory"]
+__all__ = ["ClientSandboxDirectory", "endpoint_of_client"]
 
 MAX_PAGES = 10_000
+
+
+def endpoint_of_client(client: Any) -> ApiEndpoint | None:
+    """The endpoint that an SDK class, one of its sandboxes or an `E2B` client uses.
+
+    None where it is no client of the SDK.
+
+    Raises:
+        NotRunError: if it has no key.
+        UsageError: if it is in debug mode.
+    """
+    factory = getattr(client, "Sandbox", client)
+    config = getattr(client, "connection_config", None)
+    if isinstance(factory, type) and issubclass(factory, ClientFactory):
+        config = ConnectionConfig(**factory._bound_api_params)  # noqa: SLF001 - the SDK has no public way to it
+    if not isinstance(config, ConnectionConfig):
+        return None
+    return ApiEndpoint.from_env(
+        {
+            "E2B_API_URL": config.api_url,
+            "E2B_API_KEY": config.api_key or "",
+            "E2B_DOMAIN": config.domain,
+            "E2B_DEBUG": str(config.debug),
+        }
+    )
 
 
 class ClientSandboxDirectory:
@@ -40,13 +68,8 @@ class ClientSandboxDirectory:
     """
 
     def __init__(self, client: Any) -> None:
+        endpoint_of_client(client)  # refuses an SDK in debug mode
         self._client = _sandbox_class(client)
-        if ConnectionConfig(**getattr(self._client, "_bound_api_params", {})).debug:
-            raise UsageError(
-                "E2B_DEBUG is on: the SDK then acknowledges a kill without sending it",
-                expected="E2B_DEBUG unset or false wherever sandboxes are counted or ended",
-                next_step="unset E2B_DEBUG, then run again",
-            )
 
     def list(self, *, metadata: Mapping[str, str] | None = None) -> Sequence[SandboxRecord]:
         """Every sandbox that the client lists, all pages.

@@ -60,6 +60,7 @@ def collect_home(
             domain=endpoint.domain,
             sandbox_url=endpoint.sandbox_url,
             request_timeout=timeout_s,
+            debug=False,  # E2B_DEBUG would have the SDK speak to port 3000
         )
         size = _pack(sandbox, limit_bytes, timeout_s)
         if size > limit_bytes:
