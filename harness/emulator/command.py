@@ -1,0 +1,158 @@
+"""`harness emulator …`: runs an emulator for a person, or for another program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.clock import format_instant
+from harness.emulator.isolation import IsolationMode, Network
+from harness.emulator.ledger import Entry
+from harness.emulator.plans import Plan
+from harness.emulator.serve import Running, ServeOptions, serve
+from harness.emulator.templates import DEFAULT_PACKAGES, TemplateEnvironment, ensure_template
+from harness.errors import UsageError
+
+__all__ = ["app", "template_folder"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _root() -> None:
+    """E2B on loopback, with real sandboxes."""
+
+
+@app.command("serve")
+def serve_command(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON when ready, nothing else.")
+    ] = False,
+    isolation: Annotated[
+        IsolationMode, typer.Option(help="What stands between a sandbox and this machine.")
+    ] = IsolationMode.BUBBLEWRAP,
+    network: Annotated[Network, typer.Option(help="What sandboxes can reach.")] = Network.NONE,
+    requirements: Annotated[
+        Path | None, typer.Option(help="A requirements file: what the templates offer.")
+    ] = None,
+    package: Annotated[
+        list[str] | None, typer.Option(help="A package that the templates offer; repeatable.")
+    ] = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Templates with a Python and no package.")
+    ] = False,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Where sandboxes keep their files while they exist.")
+    ] = None,
+    template_dir: Annotated[
+        Path | None, typer.Option(help="Where built templates are kept between starts.")
+    ] = None,
+    pool: Annotated[int, typer.Option(min=0, help="How many sandboxes wait ready.")] = 2,
+    plan: Annotated[
+        Plan, typer.Option(help="Whose limits on number, rate and life hold.")
+    ] = Plan.NONE,
+    run_id: Annotated[
+        str | None, typer.Option(help="The run that sandboxes are labelled with.")
+    ] = None,
+    stamp: Annotated[
+        bool, typer.Option("--stamp/--no-stamp", help="Label sandboxes with their owner.")
+    ] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not show requests.")] = False,
+    outlive_parent: Annotated[
+        bool, typer.Option("--outlive-parent", help="Go on when the starting process ends.")
+    ] = False,
+    parent_pid: Annotated[
+        int | None, typer.Option(help="The process to end with; the starting one by default.")
+    ] = None,
+) -> None:
+    """Run an emulator until Ctrl-C, SIGTERM, or the end of the process that started it."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    environment = _environment(
+        bare=bare, requirements=requirements, packages=package, folder=template_dir
+    )
+    options = ServeOptions(
+        port=port,
+        isolation=isolation,
+        network=network,
+        environment=environment,
+        state_base=state_dir,
+        pool_size=pool,
+        plan=plan,
+        run_id=run_id,
+        stamp=stamp,
+        parent_pid=None if outlive_parent else parent_pid or os.getppid(),
+    )
+    asyncio.run(
+        serve(
+            options,
+            on_ready=_print_json if as_json else _print_exports,
+            on_request=None if quiet or as_json else _print_request,
+        )
+    )
+
+
+def template_folder() -> Path:
+    """Where built templates are kept unless a person says otherwise."""
+    return Path.home() / ".cache" / "e2b-harness" / "templates"
+
+
+def _environment(
+    *,
+    bare: bool,
+    requirements: Path | None,
+    packages: list[str] | None,
+    folder: Path | None,
+) -> TemplateEnvironment | None:
+    if bare and (requirements or packages):
+        raise UsageError(
+            "--bare and packages were both asked for",
+            expected="--bare, or --requirements and --package",
+            next_step="harness emulator serve --bare",
+        )
+    if bare:
+        return None
+    wanted = [*(packages or ()), *(_lines(requirements) if requirements else ())]
+    return ensure_template(folder or template_folder(), packages=wanted or DEFAULT_PACKAGES)
+
+
+def _lines(requirements: Path) -> list[str]:
+    try:
+        text = requirements.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the requirements cannot be read: {error}",
+            expected="a text file with one requirement a line",
+            next_step="harness emulator serve --package duckdb --package pandas",
+        ) from error
+    lines = (line.partition(" #")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _print_json(running: Running) -> None:
+    print(json.dumps(running.to_json()), flush=True)  # noqa: T201 - the line that callers read
+
+
+def _print_exports(running: Running) -> None:
+    lines = [f"export {name}={value}" for name, value in running.env.items()]
+    lines.append(f"# admin interface: {running.admin_url}, header X-Harness-Token:")
+    lines.append(f"export HARNESS_ADMIN_TOKEN={running.admin_token}")
+    print("\n".join(lines), flush=True)  # noqa: T201 - what the person pastes
+    print("ready; Ctrl-C ends it and every sandbox", file=sys.stderr)  # noqa: T201 - progress
+
+
+def _print_request(entry: Entry) -> None:
+    time = format_instant(entry.time)[11:23]
+    status = "reset" if entry.status is None else str(entry.status)
+    duration = f"{entry.duration_ms or 0:8.1f} ms"
+    fault = f"  [{entry.fault}]" if entry.fault else ""
+    line = f"{time} {entry.method:6} {entry.path:42} {status:5} {duration}  {entry.sandbox_id}"
+    print(line + fault, file=sys.stderr)  # noqa: T201 - progress

@@ -1,0 +1,109 @@
+"""The secrets of one emulator and of its sandboxes: made at run time, never stored.
+
+Source: e2b-dev/infra packages/auth/pkg/auth/internal/middleware/middleware.go (API
+key) and packages/envd/internal/api/auth.go (access token, signatures).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import string
+from datetime import datetime
+
+from harness.emulator.answers import ApiError
+
+__all__ = ["Credentials", "SignatureError", "check_signature", "new_id", "new_token"]
+
+KEY_PREFIX = "e2b_"
+_ID_ALPHABET = string.ascii_lowercase + string.digits
+_ID_LENGTH = 20
+_BAD_KEY = "Invalid API key, please visit https://e2b.dev/docs/api-key for more information."
+
+
+class SignatureError(Exception):
+    """A file URL is not, or no longer, signed for what it asks."""
+
+
+def new_id(prefix: str) -> str:
+    """An id in E2B's form: the prefix and 20 of [a-z0-9]."""
+    return prefix + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+def new_token() -> str:
+    """A token that nobody guesses: 64 hexadecimal digits."""
+    return secrets.token_hex(32)
+
+
+class Credentials:
+    """The API key and the admin token of one emulator.
+
+    Attributes:
+        api_key: what E2B's clients must send.
+        admin_token: what the admin interface asks for.
+    """
+
+    __slots__ = ("admin_token", "api_key")
+
+    def __init__(self) -> None:
+        self.api_key = KEY_PREFIX + secrets.token_hex(20)
+        self.admin_token = new_token()
+
+    def check_api_key(self, given: str | None) -> None:
+        """Accepts exactly the key of this emulator.
+
+        Raises:
+            ApiError: 401 with E2B's words for a missing, malformed or unknown key.
+        """
+        if not given:
+            raise ApiError(401, "authorization header is missing")
+        if not given.startswith(KEY_PREFIX):
+            raise ApiError(401, "authorization header is malformed")
+        if not hmac.compare_digest(given.encode(), self.api_key.encode()):
+            raise ApiError(401, f"{_BAD_KEY}\nCannot get the team for the given API key")
+
+    def admits_admin(self, given: str | None) -> bool:
+        """Whether this is the admin token."""
+        return hmac.compare_digest((given or "").encode(), self.admin_token.encode())
+
+    def __repr__(self) -> str:
+        return "<credentials>"
+
+
+def check_signature(
+    *,
+    path: str,
+    operation: str,
+    user: str,
+    token: str,
+    signature: str | None,
+    expiration: str | None,
+    now: datetime,
+) -> None:
+    """Accepts a file URL that was signed with the sandbox's token.
+
+    Args:
+        path: as it stands in the URL, not resolved.
+        operation: "read" or "write".
+        user: as it stands in the URL, empty where it is absent.
+        token: the sandbox's access token.
+        signature: the URL's signature.
+        expiration: the URL's expiry in seconds of Unix time, None where it is absent.
+        now: the service's time.
+
+    Raises:
+        SignatureError: with envd's words; validity is checked before the expiry.
+    """
+    if signature is None:
+        raise SignatureError("missing signature query parameter")
+    parts = [path, operation, user, token]
+    if expiration is not None:
+        parts.append(expiration)
+    digest = hashlib.sha256(":".join(parts).encode()).digest()
+    expected = "v1_" + base64.b64encode(digest).rstrip(b"=").decode()
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise SignatureError("invalid signature")
+    if expiration is not None and int(expiration) < int(now.timestamp()):
+        raise SignatureError("signature is already expired")

@@ -1,0 +1,324 @@
+"""The sandboxes of one emulator: E2B's rules on their lives, and no HTTP.
+
+Source: e2b-dev/infra packages/api/internal/handlers (sandbox_create, sandbox_connect,
+sandbox_timeout, sandbox_refresh, sandbox_pause, sandbox_kill) and
+packages/api/internal/orchestrator/keep_alive.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from typing import Any
+
+from harness.emulator.after_images import AfterImages
+from harness.emulator.answers import ApiError
+from harness.emulator.credentials import new_id, new_token
+from harness.emulator.isolation import Network, Sandbox, SandboxHost
+from harness.emulator.life import EndReason, NewSandbox, SandboxLife, SandboxState
+from harness.emulator.plans import CreationRate, Plan
+from harness.emulator.service_clock import ServiceClock
+from harness.errors import BrokenError
+
+__all__ = ["Sandboxes", "no_such_sandbox"]
+
+SHORTEST_REFRESH_S = 15
+SHORTEST_AUTO_RESUME_S = 300
+
+
+def no_such_sandbox(sandbox_id: str) -> ApiError:
+    """The API's refusal of an id that it does not know."""
+    return ApiError(404, f"Sandbox \"{sandbox_id}\" doesn't exist or you don't have access to it")
+
+
+class Sandboxes:
+    """Creates, keeps and ends sandboxes.
+
+    Args:
+        host: starts and isolates them.
+        clock: the service's clock; `endAt` is measured by it.
+        after_images: keeps the files of those that ended.
+        plan: what the team may do.
+        network: what every sandbox can reach.
+    """
+
+    def __init__(
+        self,
+        host: SandboxHost,
+        clock: ServiceClock,
+        after_images: AfterImages,
+        *,
+        plan: Plan = Plan.NONE,
+        network: Network = Network.NONE,
+    ) -> None:
+        self.clock = clock
+        self.limits = plan.limits
+        self._plan = plan
+        self._host = host
+        self._after_images = after_images
+        self._network = network
+        self._rate = CreationRate(clock, self.limits)
+        self._alive: dict[str, SandboxLife] = {}
+        self._dead: dict[str, SandboxLife] = {}
+        self._starting = 0
+        self._generation = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Looking
+
+    def alive(self) -> tuple[SandboxLife, ...]:
+        """Every running or paused sandbox."""
+        return tuple(self._alive.values())
+
+    def dead(self) -> tuple[SandboxLife, ...]:
+        """Every sandbox that ended since the last reset, in that order."""
+        return tuple(self._dead.values())
+
+    def find(self, sandbox_id: str) -> SandboxLife | None:
+        """A running or paused sandbox; None where there is none of that id."""
+        return self._alive.get(sandbox_id)
+
+    def get(self, sandbox_id: str) -> SandboxLife:
+        """A running or paused sandbox.
+
+        Raises:
+            ApiError: 404 where there is none of that id.
+        """
+        life = self._alive.get(sandbox_id)
+        if life is None:
+            raise no_such_sandbox(sandbox_id)
+        return life
+
+    # Beginning
+
+    async def create(
+        self, asked: NewSandbox, stamp: Callable[[NewSandbox], Mapping[str, str]]
+    ) -> SandboxLife:
+        """A new running sandbox.
+
+        Args:
+            asked: what the request asks for.
+            stamp: what the emulator adds to the metadata, asked once the request is accepted.
+
+        Raises:
+            ApiError: 429 past the plan's limits, 500 where it does not come up.
+        """
+        self._check_concurrency()
+        self._rate.take()
+        generation = self._generation
+        sandbox_id = new_id("i")
+        self._starting += 1
+        try:
+            guest = await self._start(sandbox_id, asked)
+        finally:
+            self._starting -= 1
+        if generation != self._generation:
+            await self._host.discard(sandbox_id)
+            raise ApiError(500, "Failed to create sandbox", error_code="sandbox_create_failed")
+        now = self.clock.now()
+        life = SandboxLife(
+            sandbox_id=sandbox_id,
+            asked=asked,
+            metadata={**asked.metadata, **stamp(asked)},
+            guest=guest,
+            started_at=now,
+            end_at=now + timedelta(seconds=asked.timeout_s),
+            access_token=new_token() if asked.secure else None,
+            traffic_token=None if asked.public_traffic else new_token(),
+        )
+        self._alive[sandbox_id] = life
+        self._spawn(self._watch(life))
+        self.clock.wake()
+        return life
+
+    def _check_concurrency(self) -> None:
+        most = self.limits.concurrency
+        running = sum(life.running for life in self._alive.values()) + self._starting
+        if most is not None and running >= most:
+            raise ApiError(
+                429,
+                f"You have reached the maximum number of concurrent sandboxes ({most}). "
+                f"Plan {self._plan.value} allows no more.",
+            )
+
+    async def _start(self, sandbox_id: str, asked: NewSandbox) -> Sandbox:
+        envs = {
+            **asked.envs,
+            "E2B_SANDBOX": "true",
+            "E2B_SANDBOX_ID": sandbox_id,
+            "E2B_TEMPLATE_ID": asked.template.template_id,
+        }
+        try:
+            return await self._host.start(
+                sandbox_id, template=asked.template.name, envs=envs, network=self._network
+            )
+        except BrokenError as error:
+            raise ApiError(
+                500,
+                f"Failed to create sandbox: {error.happened}",
+                error_code="sandbox_create_failed",
+            ) from error
+
+    # Living
+
+    def set_timeout(self, sandbox_id: str, timeout_s: int) -> None:
+        """Has the sandbox end so many seconds from now, sooner or later than before.
+
+        Raises:
+            ApiError: 404 where it is gone, 409 where it is paused.
+        """
+        self._keep_alive(sandbox_id, max(0, timeout_s), shorten=True)
+
+    def refresh(self, sandbox_id: str, duration_s: int) -> None:
+        """Lets the sandbox live so many seconds more, at least 15; never shortens.
+
+        Raises:
+            ApiError: 404 where it is gone, 409 where it is paused.
+        """
+        self._keep_alive(sandbox_id, max(SHORTEST_REFRESH_S, duration_s), shorten=False)
+
+    async def connect(self, sandbox_id: str, timeout_s: int) -> tuple[SandboxLife, bool]:
+        """The sandbox, resumed where it was paused, and living at least so many seconds.
+
+        Returns:
+            The sandbox, and whether it was resumed.
+
+        Raises:
+            ApiError: 404 where it is gone, 429 where the plan allows no more running ones.
+        """
+        life = self.get(sandbox_id)
+        if life.running:
+            self._keep_alive(sandbox_id, timeout_s, shorten=False)
+            return life, False
+        await self.resume(sandbox_id, timeout_s)
+        return life, True
+
+    async def resume(self, sandbox_id: str, timeout_s: int) -> SandboxLife:
+        """Lets a paused sandbox run again, with a new life.
+
+        Raises:
+            ApiError: 404 where it is gone, 409 where it runs, 429 past the plan's limit.
+        """
+        life = self.get(sandbox_id)
+        if life.running:
+            raise ApiError(409, f"Sandbox {sandbox_id} is already running")
+        self._check_concurrency()
+        await life.guest.resume()
+        life.state = SandboxState.RUNNING
+        # Source: e2b-dev/infra sandboxes_list.go: a resumed sandbox lists a new start.
+        life.started_at = self.clock.now()
+        life.end_at = life.started_at + timedelta(seconds=timeout_s)
+        self.clock.wake()
+        return life
+
+    async def auto_resume(self, life: SandboxLife) -> bool:
+        """Resumes a paused sandbox for traffic, where its creator allowed that."""
+        if not life.asked.auto_resume or not life.paused_memory:
+            return False
+        await self.resume(life.sandbox_id, max(SHORTEST_AUTO_RESUME_S, life.asked.timeout_s))
+        return True
+
+    async def pause(self, sandbox_id: str, *, memory: bool = True) -> None:
+        """Freezes a running sandbox; its life stops counting.
+
+        Differs: without memory the processes are frozen all the same, not dropped.
+
+        Raises:
+            ApiError: 404 where it is gone, 409 where it is paused already.
+        """
+        life = self.get(sandbox_id)
+        if not life.running:
+            raise ApiError(409, f"Error pausing sandbox - sandbox '{sandbox_id}' is already paused")
+        life.state = SandboxState.PAUSED
+        life.paused_memory = memory
+        self._reset_exchanges(life)
+        await life.guest.pause()
+
+    def _keep_alive(self, sandbox_id: str, duration_s: float, *, shorten: bool) -> None:
+        life = self.get(sandbox_id)
+        if not life.running:
+            raise ApiError(409, f'Sandbox "{sandbox_id}" is paused')
+        now = self.clock.now()
+        latest = life.started_at + timedelta(seconds=self.limits.longest_life_s)
+        end_at = min(now + timedelta(seconds=duration_s), latest)
+        if now > latest:
+            raise ApiError(400, "Max instance length exceeded")
+        if shorten or end_at > life.end_at:
+            life.end_at = end_at
+            self.clock.wake()
+
+    # Ending
+
+    async def kill(self, sandbox_id: str, reason: EndReason = EndReason.REQUEST) -> None:
+        """Ends a sandbox; its streams are reset and its files kept as an after-image.
+
+        Raises:
+            ApiError: 404 where it is gone.
+        """
+        life = self.get(sandbox_id)
+        # Gone for every new request before the first stream breaks: a client whose
+        # stream breaks asks for /health at once.
+        life.state = SandboxState.KILLED
+        life.ended_at = self.clock.now()
+        life.end_reason = reason
+        del self._alive[sandbox_id]
+        self._dead[sandbox_id] = life
+        self._reset_exchanges(life)
+        await life.guest.kill()
+        self._after_images.keep(life)
+        self._spawn(self._after_images.measure(sandbox_id))
+
+    async def reset(self) -> None:
+        """Ends every sandbox and forgets all that ended, after-images included."""
+        self._generation += 1
+        await asyncio.gather(*(self._end_quietly(i, EndReason.RESET) for i in [*self._alive]))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._after_images.clear()
+        self._dead.clear()
+        self._rate = CreationRate(self.clock, self.limits)
+
+    async def close(self) -> None:
+        """Ends what runs in the background; the host ends the sandboxes."""
+        self._generation += 1
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def run_expiry(self) -> None:
+        """Ends each sandbox when it is due; runs until cancelled."""
+        while True:
+            await self.expire_due()
+            ends = (life.end_at for life in self._alive.values() if life.running)
+            await self.clock.until(min(ends, default=None))
+
+    async def expire_due(self) -> None:
+        """Ends every sandbox that is due; returns when that has happened."""
+        now = self.clock.now()
+        due = [life for life in self._alive.values() if life.running and life.end_at <= now]
+        await asyncio.gather(*(self._expire(life) for life in due))
+
+    async def _expire(self, life: SandboxLife) -> None:
+        with contextlib.suppress(ApiError):  # it may have gone another way meanwhile
+            if life.asked.auto_pause:
+                await self.pause(life.sandbox_id, memory=life.asked.auto_pause_memory)
+            else:
+                await self.kill(life.sandbox_id, EndReason.TIMEOUT)
+
+    async def _watch(self, life: SandboxLife) -> None:
+        await life.guest.wait_dead()
+        await self._end_quietly(life.sandbox_id, EndReason.DIED)
+
+    async def _end_quietly(self, sandbox_id: str, reason: EndReason) -> None:
+        if sandbox_id in self._alive:
+            await self.kill(sandbox_id, reason)
+
+    def _reset_exchanges(self, life: SandboxLife) -> None:
+        for exchange in tuple(life.exchanges):
+            exchange.reset_if_streaming()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

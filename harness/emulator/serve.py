@@ -1,0 +1,241 @@
+"""Runs one emulator from its first breath to its last.
+
+It goes when it is told to, and when the process goes that started it; with it go
+every sandbox and its folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.emulator.after_images import AfterImages
+from harness.emulator.catalogue import BUILT_IN_NAMES, Catalogue
+from harness.emulator.credentials import Credentials, new_id
+from harness.emulator.faults import Faults
+from harness.emulator.isolation import IsolationMode, Network, SandboxHost
+from harness.emulator.ledger import Entry, Ledger
+from harness.emulator.listener import HOST, Listener, bind
+from harness.emulator.ownership import Ownership, this_process
+from harness.emulator.plans import Plan
+from harness.emulator.sandboxes import Sandboxes
+from harness.emulator.server import EmulatorApplication
+from harness.emulator.service import EmulatedService
+from harness.emulator.service_clock import ServiceClock
+from harness.emulator.state_folder import default_base, state_folder
+from harness.emulator.templates import TemplateEnvironment
+from harness.errors import BrokenError
+
+__all__ = ["Running", "ServeOptions", "serve"]
+
+_LOG = logging.getLogger("harness.emulator")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """How an emulator is to run.
+
+    Attributes:
+        port: on the loopback address; 0 takes a free one.
+        isolation: what isolates sandboxes.
+        network: what sandboxes can reach.
+        environment: what the templates offer; None is a bare Python.
+        state_base: where its folder is made; None is the user's temp folder.
+        pool_size: how many sandboxes wait ready.
+        plan: what the team may do.
+        run_id: the run that unlabelled requests belong to; None makes one up.
+        stamp: whether sandboxes are labelled with their owner.
+        parent_pid: the process that it is not to outlive; None outlives everyone.
+        fault_seed: makes the probability of faults repeatable.
+    """
+
+    port: int = 0
+    isolation: IsolationMode = IsolationMode.BUBBLEWRAP
+    network: Network = Network.NONE
+    environment: TemplateEnvironment | None = None
+    state_base: Path | None = None
+    pool_size: int = 2
+    plan: Plan = Plan.NONE
+    run_id: str | None = None
+    stamp: bool = True
+    parent_pid: int | None = None
+    fault_seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """How a running emulator is reached.
+
+    Attributes:
+        env: the variables for a client; they hold the key.
+        admin_url: the admin interface.
+        admin_token: what it asks for.
+        pid: the emulator's process.
+    """
+
+    env: Mapping[str, str] = field(repr=False)
+    admin_url: str
+    admin_token: str = field(repr=False)
+    pid: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The one line that says that it is ready."""
+        return {
+            "env": dict(self.env),
+            "admin": {"url": self.admin_url, "token": self.admin_token},
+            "pid": self.pid,
+        }
+
+
+async def serve(
+    options: ServeOptions,
+    *,
+    on_ready: Callable[[Running], None],
+    on_request: Callable[[Entry], None] | None = None,
+) -> None:
+    """Runs an emulator until SIGINT, SIGTERM, or the end of its parent.
+
+    Args:
+        options: how it is to run.
+        on_ready: called once, when requests are answered.
+        on_request: called with each finished request.
+
+    Raises:
+        BrokenError: the port is taken, or this machine cannot isolate sandboxes.
+    """
+    stop = _Stop()
+    stop.listen(options.parent_pid)
+    sock = bind(options.port)
+    with contextlib.closing(sock), state_folder(options.state_base or default_base()) as folder:
+        port: int = sock.getsockname()[1]
+        async with _service(options, folder, port) as service:
+            application = EmulatorApplication(service, on_request=on_request)
+            async with Listener(application, sock):
+                on_ready(_running(service, port))
+                await stop.wait()
+                await application.close()
+    stop.raise_failure()
+
+
+@contextlib.asynccontextmanager
+async def _service(
+    options: ServeOptions, folder: Path, port: int
+) -> AsyncIterator[EmulatedService]:
+    host = SandboxHost(
+        folder,
+        mode=options.isolation,
+        templates=_templates(options),
+        pool_size=options.pool_size,
+        pool_network=options.network,
+    )
+    clock = ServiceClock()
+    async with host:
+        after_images = AfterImages(host)
+        sandboxes = Sandboxes(host, clock, after_images, plan=options.plan, network=options.network)
+        run_id = options.run_id or new_id("run-")
+        expiry = asyncio.create_task(sandboxes.run_expiry())
+        try:
+            yield EmulatedService(
+                domain=f"localhost:{port}",
+                clock=clock,
+                credentials=Credentials(),
+                catalogue=Catalogue(),
+                sandboxes=sandboxes,
+                after_images=after_images,
+                ledger=Ledger(),
+                faults=Faults(options.fault_seed),
+                ownership=Ownership(
+                    clock, run_id=run_id, owner=this_process(), enabled=options.stamp
+                ),
+            )
+        finally:
+            await _ended(expiry)
+            await sandboxes.close()
+
+
+def _templates(options: ServeOptions) -> dict[str, TemplateEnvironment]:
+    if options.environment is None:
+        return {}
+    return dict.fromkeys(BUILT_IN_NAMES, options.environment)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        return
+    except Exception:  # noqa: BLE001 - a border: the emulator is ending already
+        _LOG.exception("sandboxes no longer expired")
+
+
+def _running(service: EmulatedService, port: int) -> Running:
+    url = f"http://{HOST}:{port}"
+    return Running(
+        env={
+            "E2B_API_URL": url,
+            "E2B_SANDBOX_URL": url,
+            "E2B_API_KEY": service.credentials.api_key,
+        },
+        admin_url=f"{url}/_harness",
+        admin_token=service.credentials.admin_token,
+        pid=os.getpid(),
+    )
+
+
+class _Stop:
+    """Says when to end: on a signal, or when the parent has gone."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._failure: BrokenError | None = None
+
+    def listen(self, parent_pid: int | None) -> None:
+        """Begins to listen, for as long as the loop runs."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, self._on_signal)
+        if parent_pid is None:
+            return
+        try:
+            descriptor = os.pidfd_open(parent_pid)
+        except ProcessLookupError:
+            self._asked.set()
+            return
+        except OSError as error:
+            self._failure = BrokenError(
+                f"process {parent_pid} cannot be watched: {error.strerror}",
+                expected="a kernel with pidfd_open (Linux 5.3)",
+                next_step="harness emulator serve --outlive-parent",
+            )
+            self._asked.set()
+            return
+        # Not PR_SET_PDEATHSIG: that fires when the parent's *thread* ends.
+        loop.add_reader(descriptor, self._on_parent_gone, descriptor)
+
+    async def wait(self) -> None:
+        """Returns when it is time to end."""
+        await self._asked.wait()
+
+    def raise_failure(self) -> None:
+        """Raises what kept the parent from being watched, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _on_signal(self) -> None:
+        if self._asked.is_set():
+            print("ending every sandbox, please wait", file=sys.stderr)  # noqa: T201 - the person at the keyboard waits for a word
+        self._asked.set()
+
+    def _on_parent_gone(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+        self._asked.set()

@@ -1,0 +1,148 @@
+"""The emulator's one listener: who answers which request, and under what weather.
+
+Requests go to a sandbox where headers, host or signature name one, to the admin
+interface below `/_harness`, and to the control plane otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from harness.emulator.admin import Admin
+from harness.emulator.answers import ApiError, JsonAnswer, error_answer
+from harness.emulator.control_plane import ControlPlane
+from harness.emulator.envd import ENVD_PORT
+from harness.emulator.exchange import Exchange
+from harness.emulator.faults import Fault
+from harness.emulator.ledger import Entry
+from harness.emulator.life import EndReason
+from harness.emulator.routing import BadTargetError, Target, find_signed, target_of
+from harness.emulator.sandbox_traffic import SandboxTraffic
+from harness.emulator.service import EmulatedService
+
+__all__ = ["EmulatorApplication"]
+
+ADMIN_PREFIX = "/_harness"
+_LOG = logging.getLogger("harness.emulator")
+
+
+class EmulatorApplication:
+    """The ASGI application of one emulator.
+
+    Args:
+        service: the emulator.
+        on_request: called with each finished request that is not the admin's.
+    """
+
+    def __init__(
+        self, service: EmulatedService, *, on_request: Callable[[Entry], None] | None = None
+    ) -> None:
+        self.service = service
+        self._control_plane = ControlPlane(service)
+        self._traffic = SandboxTraffic(service)
+        self._admin = Admin(service, on_reset=self._control_plane.reset)
+        self._on_request = on_request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["path"].startswith(f"{ADMIN_PREFIX}/"):
+            await self._admin.answer(scope, receive, send)
+            return
+        entry = self.service.ledger.open(
+            time=self.service.clock.now(),
+            method=scope["method"],
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+        )
+        exchange = Exchange(scope, receive, send, entry)
+        try:
+            await self._answer(exchange, scope)
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - the border where a failure becomes an answer
+            _LOG.exception("%s %s failed", entry.method, entry.path)
+            entry.notes.append("internal error of the emulator")
+            await _internal_error(exchange, scope)
+        finally:
+            exchange.close()
+            if self._on_request is not None:
+                self._on_request(entry)
+
+    async def close(self) -> None:
+        """Ends what outlives a request."""
+        await self._traffic.close()
+
+    async def _answer(self, exchange: Exchange, scope: Scope) -> None:
+        request = Request(scope, exchange.receive, exchange.send)
+        target = self._target(request)
+        sandbox_id = target.sandbox_id if isinstance(target, Target) else _id_in(request)
+        fault = self.service.faults.take(request.method, exchange.entry.path, sandbox_id)
+        if fault is not None and await self._weather(fault, exchange, scope, sandbox_id):
+            return
+        if target is not None:
+            await self._traffic.serve(request, target, exchange.send)
+            return
+        answer = await self._control_plane.answer(request)
+        await answer(scope, exchange.receive, exchange.send)
+
+    def _target(self, request: Request) -> Target | BadTargetError | None:
+        try:
+            target = target_of(request.headers)
+        except BadTargetError as error:
+            return error
+        if target is None and request.url.path == "/files":
+            signer = find_signed(request, self.service.sandboxes.alive())
+            if signer is not None:
+                return Target(sandbox_id=signer.sandbox_id, port=ENVD_PORT)
+        return target
+
+    async def _weather(
+        self, fault: Fault, exchange: Exchange, scope: Scope, sandbox_id: str
+    ) -> bool:
+        """Applies a fault; whether it took the request's answer upon itself."""
+        exchange.entry.fault = fault.fault_id
+        exchange.cut_after_bytes = fault.cut_after_bytes
+        if fault.delay_s:
+            await asyncio.sleep(fault.delay_s)
+        if fault.vanish and self.service.sandboxes.find(sandbox_id) is not None:
+            await self.service.sandboxes.kill(sandbox_id, EndReason.FAULT)
+        if fault.reset:
+            exchange.reset()
+            return True
+        if fault.status is None:
+            return False
+        await _faulty_answer(fault)(scope, exchange.receive, exchange.send)
+        return True
+
+
+def _id_in(request: Request) -> str:
+    """The sandbox that a control plane's path names, empty where it names none."""
+    parts = request.url.path.strip("/").split("/")
+    if "sandboxes" not in parts[:2]:
+        return ""
+    after = parts[parts.index("sandboxes") + 1 :]
+    return after[0].partition("-")[0] if after else ""
+
+
+def _faulty_answer(fault: Fault) -> Response:
+    status = fault.status or 500
+    headers = dict(fault.headers)
+    if fault.body is None:
+        return error_answer(ApiError(status, fault.message, headers=headers))
+    if isinstance(fault.body, str):
+        return PlainTextResponse(fault.body, status, headers)
+    return JsonAnswer(fault.body, status=status, headers=headers)
+
+
+async def _internal_error(exchange: Exchange, scope: Scope) -> None:
+    if exchange.started:
+        exchange.reset()
+        return
+    error = ApiError(500, "internal error of the emulator", error_code="internal_server_error")
+    await error_answer(error)(scope, exchange.receive, exchange.send)

@@ -1,0 +1,43 @@
+"""Everything that one emulator consists of, handed to those who answer requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.emulator.after_images import AfterImages
+from harness.emulator.catalogue import Catalogue
+from harness.emulator.credentials import Credentials
+from harness.emulator.faults import Faults
+from harness.emulator.ledger import Ledger
+from harness.emulator.ownership import Ownership
+from harness.emulator.sandboxes import Sandboxes
+from harness.emulator.service_clock import ServiceClock
+
+__all__ = ["EmulatedService"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatedService:
+    """One emulator.
+
+    Attributes:
+        domain: the name under which sandboxes are reached, with the port.
+        clock: the service's clock.
+        credentials: the API key and the admin token.
+        catalogue: the templates.
+        sandboxes: the sandboxes.
+        after_images: files of those that ended.
+        ledger: the requests.
+        faults: the weather.
+        ownership: stamps sandboxes.
+    """
+
+    domain: str
+    clock: ServiceClock
+    credentials: Credentials
+    catalogue: Catalogue
+    sandboxes: Sandboxes
+    after_images: AfterImages
+    ledger: Ledger
+    faults: Faults
+    ownership: Ownership
