@@ -39,7 +39,7 @@ class PrepareFailedError(HarnessError):
         expected: what was expected instead.
         next_step: what to do next.
         result: the refusal as a result; never a success.
-        compiled: whether the pipeline had compiled. One that does not compile is
+        compiled: whether the pipeline had compiled. One that the compiler refuses is
             the caller's input (exit code 2), all else is a failure (exit code 1).
     """
 
@@ -49,7 +49,8 @@ class PrepareFailedError(HarnessError):
         super().__init__(happened, expected=expected, next_step=next_step)
         self.result = result
         self.compiled = compiled
-        self.exit_code = ExitCode.FAILED if compiled else ExitCode.USAGE
+        refused = not (compiled or result.crashed or result.timed_out)
+        self.exit_code = ExitCode.USAGE if refused else ExitCode.FAILED
 
 
 class ExecutionAdapter(Protocol):

@@ -86,24 +86,18 @@ def unpack(file: IO[bytes], destination: Path, *, bounds: Bounds) -> Unpacked:
         BrokenError: if the archive is damaged or beyond the bounds.
     """
     destination.mkdir(parents=True)
-    left_out: dict[str, str] = {}
-    members = size_bytes = 0
+    unpacking = _Unpacking(destination, bounds)
     try:
         with tarfile.open(fileobj=file, mode="r:*") as archive:
             for member in archive:
-                members += 1
-                size_bytes += member.size if member.isreg() else 0
-                _check(members, size_bytes, bounds)
-                reason = _unpack_member(archive, member, destination)
-                if reason:
-                    left_out[member.name] = reason
+                unpacking.add(archive, member)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise BrokenError(
             f"the after-image cannot be unpacked: {error}",
             expected="a whole tar archive, and room on the disk",
             next_step="run again; if it stays, look at the endpoint's log",
         ) from error
-    return Unpacked(folder=destination, left_out=left_out)
+    return Unpacked(folder=destination, left_out=unpacking.left_out)
 
 
 def _download(endpoint: Endpoint, url: str, file: IO[bytes], bounds: Bounds) -> None:
@@ -142,29 +136,67 @@ def _check(members: int, size_bytes: int, bounds: Bounds) -> None:
         )
 
 
-def _unpack_member(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, destination: Path
-) -> str | None:
-    """Why the member was left out; None where it was not."""
-    path = _relative(member.name)
-    if path is None:
-        return "outside the home folder"
-    target = destination / path
-    if not (member.isreg() or member.isdir() or member.islnk()):
-        return "a link" if member.issym() else "neither a file nor a folder"
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return None
-    if target.exists() or any((destination / parent).is_file() for parent in path.parents):
-        return "its place is taken"
-    source = archive.extractfile(member)
-    if source is None:
-        return "a hard link to nothing in the archive"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source, target.open("xb") as file:
-        shutil.copyfileobj(source, file, _CHUNK_BYTES)
-    target.chmod(member.mode & 0o777 | 0o400)  # readable, whatever the sandbox made of it
-    return None
+class _Unpacking:
+    """One archive on its way into a folder."""
+
+    def __init__(self, folder: Path, bounds: Bounds) -> None:
+        self.left_out: dict[str, str] = {}
+        self._folder = folder
+        self._bounds = bounds
+        self._members = 0
+        self._size_bytes = 0
+        self._files: dict[PurePosixPath, Path] = {}
+
+    def add(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Unpacks one member, or notes why not."""
+        self._members += 1
+        self._grow(0)
+        path = _relative(member.name)
+        if path is None:
+            self.left_out[member.name] = "outside the home folder"
+            return
+        target = self._folder / path
+        if any((self._folder / parent).is_file() for parent in path.parents):
+            self.left_out[member.name] = "below a file"
+        elif member.isdir() and not target.is_file():
+            target.mkdir(parents=True, exist_ok=True)
+        elif target.exists():
+            self.left_out[member.name] = "its place is taken"
+        elif member.isreg():
+            self._grow(member.size)
+            source = archive.extractfile(member)
+            if source is None:
+                raise AssertionError("a regular member has content")
+            with source:
+                self._write(path, source, mode=member.mode)
+        elif member.islnk():
+            self._link(member, path)
+        else:
+            reason = "a symlink" if member.issym() else "neither a file nor a folder"
+            self.left_out[member.name] = reason
+
+    def _link(self, member: tarfile.TarInfo, path: PurePosixPath) -> None:
+        """A hard link becomes a copy of the file that was unpacked before it."""
+        linked = _relative(member.linkname)
+        original = self._files.get(linked) if linked is not None else None
+        if original is None:
+            self.left_out[member.name] = "a hard link to nothing in the archive"
+            return
+        self._grow(original.stat().st_size)
+        with original.open("rb") as source:
+            self._write(path, source, mode=original.stat().st_mode)
+
+    def _write(self, path: PurePosixPath, source: IO[bytes], *, mode: int) -> None:
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            shutil.copyfileobj(source, file, _CHUNK_BYTES)
+        target.chmod(mode & 0o777 | 0o400)  # readable, whatever the sandbox made of it
+        self._files[path] = target
+
+    def _grow(self, size_bytes: int) -> None:
+        self._size_bytes += size_bytes
+        _check(self._members, self._size_bytes, self._bounds)
 
 
 def _relative(name: str) -> PurePosixPath | None:

@@ -170,13 +170,13 @@ def _build_failed(stderr: str, requirements: list[str], python: str) -> HarnessE
     said = " ".join(stderr.split())
     for requirement in requirements:
         name, version = requirement.split("==")
-        if f"there is no version of {requirement}" in said or f"{name}{{" in said:
+        if f"there is no version of {requirement}" in said:
             return UsageError(
                 f"unknown version of {name}: {version}",
                 expected=f"a version that the index has: {_known_versions(name, python)}",
                 next_step="correct the version",
             )
-        if f"{name} was not found" in said:
+        if re.search(rf"{re.escape(name)} was not found in the (package|provided)", said):
             return UsageError(
                 f"unknown package: {name}",
                 expected="a package that the index has",
@@ -187,13 +187,13 @@ def _build_failed(stderr: str, requirements: list[str], python: str) -> HarnessE
 
 def _known_versions(name: str, python: str) -> str:
     """What uv says exists, as bounds; it says so of a version that cannot exist."""
-    bounds = []
+    bounds: list[str] = []
     for impossible in (f"{name}<0", f"{name}>999999"):
         finished = run_uv(
             "pip", "install", "--dry-run", "--python", python, impossible, check=False
         )
         found = re.search(r"only (.+?) (?:is|are) available", " ".join(finished.stderr.split()))
-        if found:
+        if found and found[1] not in bounds:
             bounds.append(found[1])
     return ", ".join(bounds) or "uv does not say which"
 
