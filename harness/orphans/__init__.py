@@ -5,7 +5,11 @@ the gateway wrote before and after each create; `cleanup_orphaned_sandboxes` is 
 door for Python.
 """
 
-from harness.orphans.cleanup import cleanup_orphaned_sandboxes, directory_of
+from harness.orphans.cleanup import (
+    cleanup_orphaned_sandboxes,
+    ledger_of,
+    sandbox_directory,
+)
 from harness.orphans.ledger import Ledger, LedgerView, read_ledgers
 from harness.orphans.policy import Decision, ForeignFilter, Reason, Rules, Ruling, decide
 from harness.orphans.sweep import Limits, Sweeper
@@ -25,6 +29,7 @@ __all__ = [
     "Sweeper",
     "cleanup_orphaned_sandboxes",
     "decide",
-    "directory_of",
+    "ledger_of",
     "read_ledgers",
+    "sandbox_directory",
 ]

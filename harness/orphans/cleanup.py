@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +15,7 @@ from harness.ports import AccountView, SandboxDirectory
 from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 from harness.settings import Settings
 
-__all__ = ["GATEWAY_STATE", "cleanup_orphaned_sandboxes", "directory_of"]
+__all__ = ["GATEWAY_STATE", "cleanup_orphaned_sandboxes", "ledger_of", "sandbox_directory"]
 
 GATEWAY_STATE = "gateway"  # below testing_env; where the gateways keep their ledgers
 
@@ -57,18 +59,20 @@ def cleanup_orphaned_sandboxes(
             next_step="pass for instance max_age_hours=2",
         )
     settings = Settings.load()
-    sweeper = Sweeper(
-        directory_of(client, settings),
-        rules=Rules(max_age=timedelta(hours=max_age_hours)),
-        limits=Limits(max_kill=max_kill),
-        ledger=ledger_of(settings),
-    )
-    report = sweeper.sweep(force=not dry_run)
+    with sandbox_directory(client, settings) as directory:
+        sweeper = Sweeper(
+            directory,
+            rules=Rules(max_age=timedelta(hours=max_age_hours)),
+            limits=Limits(max_kill=max_kill),
+            ledger=ledger_of(settings),
+        )
+        report = sweeper.sweep(force=not dry_run)
     report.raise_if_left()
     return list(report.orphans)
 
 
-def directory_of(client: Any, settings: Settings) -> SandboxDirectory:
+@contextlib.contextmanager
+def sandbox_directory(client: Any, settings: Settings) -> Iterator[SandboxDirectory]:
     """The sandboxes that a client speaks of; those of the settings where there is none.
 
     Raises:
@@ -76,14 +80,20 @@ def directory_of(client: Any, settings: Settings) -> SandboxDirectory:
         NotRunError: if there is neither a client nor a key.
     """
     if client is None or _is_osiris_live_client(client):
-        return ApiSandboxDirectory(ApiEndpoint.from_settings(settings))
+        with ApiSandboxDirectory(ApiEndpoint.from_settings(settings)) as directory:
+            yield directory
+        return
     if isinstance(client, AccountView) or _is_directory(client):
-        directory: SandboxDirectory = client
-        return directory
+        yield client
+        return
     from harness.sdk.client import ClientSandboxDirectory, endpoint_of_client  # noqa: PLC0415 - 1 s
 
     endpoint = endpoint_of_client(client)
-    return ApiSandboxDirectory(endpoint) if endpoint else ClientSandboxDirectory(client)
+    if endpoint is None:
+        yield ClientSandboxDirectory(client)
+        return
+    with ApiSandboxDirectory(endpoint) as directory:
+        yield directory
 
 
 def ledger_of(settings: Settings) -> LedgerView:
