@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from email.utils import format_datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -67,10 +68,17 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.started = True
             self.entry.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._date(message)]}
         elif message["type"] == "http.response.body":
             await self._send_body(message)
             return
         await self._send(message)
+
+    def _date(self, message: Message) -> list[tuple[bytes, bytes]]:
+        """The header by which clients measure the service's clock, unless it is there already."""
+        if any(name.lower() == b"date" for name, _ in message.get("headers", ())):
+            return []
+        return [(b"date", format_datetime(self.entry.time, usegmt=True).encode("ascii"))]
 
     async def _send_body(self, message: Message) -> None:
         body = message.get("body", b"")
