@@ -157,7 +157,7 @@ def append_allowance(path: Path, entry: str, *, product: str, version: str) -> A
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except UnicodeDecodeError as error:
         raise _refused(path, [f"not UTF-8: {error.reason} at byte {error.start}"]) from error

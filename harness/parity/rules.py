@@ -229,7 +229,7 @@ TEXT_RULES: tuple[TextRule, ...] = (
     ),
     TextRule(
         name="process",
-        pattern=re.compile(r"(?i)(?<!\w)p?pid[ =:]{1,2}(?P<value>\d{1,7})(?!\d)"),
+        pattern=re.compile(r"(?i)(?<![\w<])p?pid[ =:]{1,2}(?P<value>\d{1,7})(?!\d)"),
         mark="pid",
         keeps_identity=True,
         reason="the kernel numbers processes as they come",

@@ -32,6 +32,7 @@ MIN_LITERAL = 3
 MIN_IDENTIFIER = 8  # shorter ones are words, and stand elsewhere as such
 
 _TOKEN = re.compile(r"<([a-z][a-z-]*)(?::(\d+))?>")
+_KEPT_TOKEN = re.compile(r"(<[a-z][a-z-]*(?::\d+)?>)")
 _HAS_TIME = re.compile(r"\d[Tt ]\d")
 _EPOCH_S = (1_000_000_000, 4_000_000_000)
 _TICKS = (1, 1_000, 1_000_000_000)
@@ -148,6 +149,17 @@ class Normaliser:
         return f"<{kind}:{known[key]}>"
 
     def _replace(self, text: str) -> str:
+        """Until nothing more is found: a token may lay bare what stood too close to a value."""
+        while True:
+            pieces = _KEPT_TOKEN.split(text)
+            # Every second piece is a token that stands already; no rule may look into it.
+            pieces[::2] = [self._replace_piece(piece) if piece else "" for piece in pieces[::2]]
+            replaced = "".join(pieces)
+            if replaced == text:
+                return text
+            text = replaced
+
+    def _replace_piece(self, text: str) -> str:
         if self._literals:
             if self._literal_pattern is None:
                 self._literal_pattern = _literals(self._literals)
