@@ -23,7 +23,7 @@ from harness.emulator.admin.client import AdminClient
 from harness.errors import BrokenError
 from harness.model.side import Endpoint
 
-__all__ = ["AdminClient", "Emulator"]
+__all__ = ["AdminClient", "Emulator", "admin"]
 
 # The first start of a template builds it, which may need downloads.
 START_DEADLINE_S = 300.0
@@ -31,17 +31,34 @@ STOP_DEADLINE_S = 15.0
 _TAIL_LINES = 15
 
 
+def admin(endpoint: Endpoint) -> AdminClient:
+    """The admin interface of an endpoint; also a context manager.
+
+    Raises:
+        UsageError: the endpoint has none.
+    """
+    return AdminClient(endpoint)
+
+
 class Emulator:
     """One emulator; a context manager.
 
     Args:
         arguments: further arguments of `harness emulator serve`, such as
-            ("--network", "host", "--package", "duckdb").
+            ("--network", "host").
+        packages: what the templates offer, as pip names it; None is a bare Python.
+        template_dir: where built templates are kept; None is the user's cache.
         start_deadline_s: how long the start may take.
     """
 
-    def __init__(self, *arguments: str, start_deadline_s: float = START_DEADLINE_S) -> None:
-        self._arguments: Sequence[str] = arguments
+    def __init__(
+        self,
+        *arguments: str,
+        packages: Sequence[str] | None = None,
+        template_dir: Path | None = None,
+        start_deadline_s: float = START_DEADLINE_S,
+    ) -> None:
+        self._arguments = [*arguments, *_template_arguments(packages, template_dir)]
         self._start_deadline_s = start_deadline_s
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -173,6 +190,10 @@ class Emulator:
         lines = self._log.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-_TAIL_LINES:])
 
+    def clear_faults(self) -> None:
+        """Removes every rule of bad weather."""
+        self.admin.clear_faults()
+
     def _ready_line(self) -> bytes:
         process = self._running()
         if process.stdout is None:
@@ -207,3 +228,12 @@ class Emulator:
                 next_step="call start() first",
             )
         return self._process
+
+
+def _template_arguments(packages: Sequence[str] | None, template_dir: Path | None) -> list[str]:
+    arguments = ["--bare"] if packages is None else []
+    for package in packages or ():
+        arguments += ["--package", package]
+    if template_dir is not None:
+        arguments += ["--template-dir", str(template_dir)]
+    return arguments

@@ -13,7 +13,8 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from harness.emulator.admin.unpack import unpack_tar
@@ -46,6 +47,18 @@ class AdminClient:
         self._endpoint = endpoint
         self._url = urlsplit(endpoint.admin_url)
         self._token = endpoint.admin_token
+
+    def __enter__(self) -> Self:
+        """The client; every call has a connection of its own."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is left open."""
 
     def reset(self) -> None:
         """Ends every sandbox, and forgets requests, faults, after-images and advances."""
