@@ -72,6 +72,10 @@ class ExecutionAdapter(Protocol):
         """Gathers what the run left behind."""
         ...
 
+    def abort(self) -> None:
+        """Asks what runs to end, from any thread; the call under way returns soon."""
+        ...
+
     def close(self) -> None:
         """Ends every process and sandbox that the adapter started."""
         ...

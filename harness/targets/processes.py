@@ -131,6 +131,11 @@ class ProcessGroup:
         os.close(self._pidfd)
         return code
 
+    def abort(self) -> None:
+        """Asks the group to end, from any thread; its owner still has to call `end`."""
+        if self._process.returncode is None:
+            self._signal(signal.SIGTERM)
+
     def __enter__(self) -> Self:
         return self
 

@@ -160,6 +160,11 @@ class OsirisAdapter:
         """Every sandbox that the product is known to have made through this adapter."""
         return tuple(name for run in self._runs.values() for name in run.conversation.sandbox_ids)
 
+    def abort(self) -> None:
+        """Asks every run to end, from any thread; a call under way answers with a crash."""
+        for run in tuple(self._runs.values()):
+            run.conversation.abort()
+
     def close(self) -> None:
         """Ends the process group of every run.
 

@@ -138,6 +138,10 @@ class Conversation:
             self._gone = answer
         return replace(answer, duration_s=self._clock.monotonic_s() - begun)
 
+    def abort(self) -> None:
+        """Asks the child to end, from any thread; a question under way ends as crashed."""
+        self._process.abort()
+
     def close(self) -> None:
         """Ends the child's group and closes the pipes."""
         if self._closed:

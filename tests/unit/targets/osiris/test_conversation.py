@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from harness.targets.osiris.conversation import Conversation, Ending
+from harness.targets.osiris.conversation import Answer, Conversation, Ending
 
 CHILD = Path(__file__).parents[3] / "support" / "children" / "talking.py"
 
@@ -111,6 +112,18 @@ def test_sandbox_ids_are_known_also_after_a_crash(tmp_path: Path) -> None:
         child.ask("sandbox", deadline_s=20)
         child.ask("sandbox_then_crash", deadline_s=20)
         assert child.sandbox_ids == ("sbx-1", "sbx-2")
+
+
+def test_abort_from_another_thread_ends_the_question(tmp_path: Path) -> None:
+    """A call under way returns as a crash, long before its deadline."""
+    with converse(tmp_path) as child:
+        answers: list[Answer] = []
+        asking = threading.Thread(target=lambda: answers.append(child.ask("hang", deadline_s=60)))
+        asking.start()
+        child.abort()
+        asking.join(20)
+        child.abort()
+    assert [answer.ending for answer in answers] == [Ending.CRASHED]
 
 
 def test_close_twice_is_fine_and_ends_the_child(tmp_path: Path) -> None:
