@@ -83,7 +83,7 @@ def _pack(sandbox: Sandbox, limit_bytes: int, timeout_s: float) -> int:
     # tar ends with 1 where a file changed while it was read; what it packed is still good.
     script = (
         f"rm -f {_ARCHIVE}; set -o pipefail; "
-        f"{{ tar -C {shlex.quote(HOME)} -czf - . || [ $? -eq 1 ]; }} "
+        f"{{ tar -C {HOME} --transform='flags=rh;s,^\\./,,' -czf - . || [ $? -eq 1 ]; }} "
         f"| head -c {limit_bytes + 1} > {_ARCHIVE}; "
         f"status=$?; [ $status -eq 0 ] || [ $status -eq 141 ] || exit $status; "
         f"stat -c %s {_ARCHIVE}"

@@ -45,6 +45,12 @@ class StandIn:
     before_create: threading.Event | None = None
     url: str = ""
 
+    def reset(self) -> None:
+        for kept in (self.sandboxes, self.faults, self.requests, self.headers, self.immortal):
+            kept.clear()
+        self.hidden_pages = 0
+        self.before_create = None
+
     def plant(
         self,
         sandbox_id: str,

@@ -1,0 +1,252 @@
+"""The gateway's requests: a few are watched, all others pass through.
+
+Watched are create and fork (tags, ledger), kill (an image first, ledger after) and
+the gateway's own routes. What was begun upstream is finished there even when the
+client leaves; a sandbox whose client did not wait for it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from harness.errors import HarnessError
+from harness.gateway.admin import ADMIN_PREFIX, Admin, refusal
+from harness.gateway.estate import Estate
+from harness.gateway.stamp import CREATE_PATHS, Stamp
+from harness.gateway.under_way import UnderWay
+from harness.gateway.upstream import Headers, Upstream, passed_on
+
+__all__ = ["GatewayApp"]
+
+MAX_WATCHED_BYTES = 16 * 1024 * 1024
+_SANDBOX = re.compile(r"/(?:v2/)?sandboxes/([A-Za-z0-9_-]+)")
+_FORK = re.compile(r"/(?:v2/)?sandboxes/[A-Za-z0-9_-]+/fork")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """An upstream answer that was read whole."""
+
+    status: int
+    headers: Headers
+    raw: bytes
+    sandbox_ids: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class GatewayApp:
+    """The ASGI application of one gateway.
+
+    Attributes:
+        upstream: the service.
+        estate: what the run owns.
+        stamp: its tags.
+        admin: its own routes.
+        grace_s: how long a sandbox outlives a client that did not wait for its create;
+            a client that asks again with the same idempotency key gets it after all.
+        under_way: what was begun upstream.
+        ending: set when the run is over, and nobody is waited for any more.
+    """
+
+    upstream: Upstream
+    estate: Estate
+    stamp: Stamp
+    admin: Admin
+    grace_s: float = 5.0
+    under_way: UnderWay = field(default_factory=UnderWay)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    _nonces: dict[str, str] = field(default_factory=dict)
+    _asked: Counter[str] = field(default_factory=Counter)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"the gateway speaks HTTP only, not {scope['type']}")
+        if scope["path"].startswith(f"{ADMIN_PREFIX}/"):
+            answer = await self.admin.answer(Request(scope, receive))
+            await answer(scope, receive, send)
+            return
+        try:
+            await self._route(scope, receive, send)
+        except httpx.HTTPError as error:
+            words = f"gateway: no answer from {self.upstream.endpoint.host}: {error!r}"
+            await refusal(502, words)(scope, receive, send)
+        except HarnessError as error:
+            await refusal(500, f"gateway: {' | '.join(error.lines())}")(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        if method == "POST" and (path in CREATE_PATHS or _FORK.fullmatch(path)):
+            await self._create(scope, receive, send)
+        elif method == "DELETE" and (match := _SANDBOX.fullmatch(path)):
+            # Old SDKs write `<sandbox>-<client>`; the service ignores the second half.
+            work = self._finish_kill(match[1].split("-")[0], _target(scope), scope["headers"])
+            await self._finish(work, receive, send)
+        else:
+            await self._pass(scope, receive, send)
+
+    async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Headers = scope["headers"]
+        body = await _whole_body(receive)
+        if body is None:
+            await refusal(413, "gateway: the request is too large")(scope, receive, send)
+            return
+        nonce, metadata = self._nonce(headers), {}
+        if scope["path"] in CREATE_PATHS:  # a fork inherits the tags of its original
+            stamped = self.stamp.put(
+                body,
+                default_timeout_s=CREATE_PATHS[scope["path"]],
+                nonce=nonce,
+                api_key=dict(headers).get(b"x-api-key", b"").decode("latin-1"),
+            )
+            body, metadata = stamped.body, dict(stamped.metadata)
+        await self.estate.intend(nonce, metadata)
+        work = self._finish_create(_target(scope), headers, body, nonce)
+        begun = await self._finish(work, receive, send)
+        if begun is not None:
+            self.under_way.begin(self._abandoned(begun, nonce))
+
+    async def _finish_create(
+        self, target: str, headers: Headers, body: bytes, nonce: str
+    ) -> _Answer:
+        try:
+            answer = await self._read("POST", target, headers, body)
+        except httpx.HTTPError as error:
+            # It may have been created all the same: the intent stays open, the tags name us.
+            await self.estate.record("unanswered", nonce=nonce, why=repr(error))
+            raise
+        for sandbox_id in answer.sandbox_ids:
+            await self.estate.add(sandbox_id, headers, nonce=nonce)
+        if not answer.sandbox_ids:
+            await self.estate.record("refused", nonce=nonce, status=answer.status)
+        return answer
+
+    async def _finish_kill(self, sandbox_id: str, target: str, headers: Headers) -> _Answer:
+        await self.estate.collect(sandbox_id)
+        answer = await self._read("DELETE", target, headers, None)
+        if answer.status in {httpx.codes.OK, httpx.codes.NO_CONTENT}:
+            await self.estate.drop(sandbox_id, "killed", by="client")
+        elif answer.status == httpx.codes.NOT_FOUND and sandbox_id in self.estate:
+            await self.estate.drop(sandbox_id, "gone", by="service")
+        return answer
+
+    async def _abandoned(self, begun: asyncio.Task[_Answer], nonce: str) -> None:
+        """Ends what was created for a client that did not wait for it."""
+        asked = self._asked[nonce]
+        try:
+            answer = await begun
+        except httpx.HTTPError:
+            return  # written to the ledger where it was raised
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.ending.wait(), self.grace_s)
+        if self._asked[nonce] == asked:
+            for sandbox_id in answer.sandbox_ids:
+                await self.estate.kill(sandbox_id, by="gateway: the client left meanwhile")
+
+    async def _finish(
+        self, work: Coroutine[Any, Any, _Answer], receive: Receive, send: Send
+    ) -> asyncio.Task[_Answer] | None:
+        """Answers when the work is done; the work itself where the client left before that."""
+        begun = self.under_way.begin(work)
+        if not await self.under_way.client_stays(begun, receive):
+            return begun
+        answer = begun.result()
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        )
+        await send({"type": "http.response.body", "body": answer.raw})
+        return None
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Headers = scope["headers"]
+        body = _body_of(headers, receive)
+        response = await self.upstream.send(scope["method"], _target(scope), headers, body)
+        start = {"status": response.status_code, "headers": passed_on(response)}
+        try:
+            await send({"type": "http.response.start", **start})
+            async for chunk in response.aiter_raw():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await response.aclose()
+
+    async def _read(
+        self, method: str, target: str, headers: Headers, body: bytes | None
+    ) -> _Answer:
+        response = await self.upstream.send(method, target, headers, body)
+        try:
+            raw = b"".join([chunk async for chunk in response.aiter_raw()])
+        finally:
+            await response.aclose()
+        kept = passed_on(response)
+        decoded = httpx.Response(response.status_code, headers=kept, content=raw).content
+        return _Answer(
+            status=response.status_code, headers=kept, raw=raw, sandbox_ids=_ids(decoded)
+        )
+
+    def _nonce(self, headers: Headers) -> str:
+        """A new nonce; the same one for a repeated request, whose body must stay the same."""
+        key = dict(headers).get(b"idempotency-key", b"").decode("latin-1")
+        nonce = secrets.token_hex(8)
+        if key:
+            nonce = self._nonces.setdefault(key, nonce)
+            self._asked[nonce] += 1
+        return nonce
+
+
+def _target(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    return (raw + (b"?" + query if query else b"")).decode("latin-1")
+
+
+def _ids(body: bytes) -> tuple[str, ...]:
+    """Ids in the answer of a create (one sandbox) or of a fork (a list, some of them errors)."""
+    document: object = None
+    with contextlib.suppress(ValueError):  # an answer that is no JSON names no sandbox
+        document = json.loads(body)
+    found = []
+    for row in document if isinstance(document, list) else [document]:
+        sandbox = row.get("sandbox", row) if isinstance(row, dict) else None
+        if isinstance(sandbox, dict) and isinstance(sandbox.get("sandboxID"), str):
+            found.append(sandbox["sandboxID"])
+    return tuple(found)
+
+
+def _body_of(headers: Headers, receive: Receive) -> AsyncIterator[bytes] | None:
+    names = {name for name, _ in headers}
+    has_body = b"content-length" in names or b"transfer-encoding" in names
+    return _chunks(receive) if has_body else None
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise httpx.ReadError("the client left during its request")
+        if message.get("body"):
+            yield message["body"]
+        more = message.get("more_body", False)
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """The body; None where it is larger than any create request."""
+    body = bytearray()
+    async for chunk in _chunks(receive):
+        body += chunk
+        if len(body) > MAX_WATCHED_BYTES:
+            return None
+    return bytes(body)

@@ -1,0 +1,194 @@
+"""What one run has created and must end: kept in memory, and in the ledger before that.
+
+The gateway has no key of its own: it ends a sandbox with the credentials of the
+request that created it, which never leave this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+
+from harness.errors import HarnessError
+from harness.gateway.images import AfterImages
+from harness.gateway.upstream import Headers, Upstream
+from harness.orphans.ledger import Ledger
+from harness.settings import Secret
+
+__all__ = ["Estate", "credentials_of"]
+
+_CREDENTIALS = frozenset({b"x-api-key", b"authorization"})
+KILL_ATTEMPTS = 4
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+_DONE = frozenset({200, 204, 404})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Holding:
+    """A sandbox of this run that is not known to be over."""
+
+    sandbox_id: str
+    credentials: tuple[tuple[bytes, bytes], ...]
+
+
+def credentials_of(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that say whose request it is."""
+    return tuple((name, value) for name, value in headers if name in _CREDENTIALS)
+
+
+class Estate:
+    """The sandboxes of one run.
+
+    Args:
+        upstream: the service.
+        ledger: the run's.
+        images: the run's.
+    """
+
+    def __init__(self, upstream: Upstream, ledger: Ledger, images: AfterImages) -> None:
+        self._upstream = upstream
+        self._ledger = ledger
+        self._images = images
+        self._holdings: dict[str, _Holding] = {}
+        self._ended: dict[str, str] = {}
+        self._collecting: dict[str, asyncio.Task[None]] = {}
+        self.troubles: list[str] = []
+
+    def __contains__(self, sandbox_id: object) -> bool:
+        return sandbox_id in self._holdings
+
+    @property
+    def alive(self) -> tuple[str, ...]:
+        """Ids of what is not known to be over, in the order of creation."""
+        return tuple(self._holdings)
+
+    @property
+    def ledger_path(self) -> Path:
+        """The run's ledger."""
+        return self._ledger.path
+
+    def rows(self) -> list[dict[str, str]]:
+        """Everything that the run created: `sandbox_id`, and `state` alive, killed or gone."""
+        states = {**self._ended, **dict.fromkeys(self._holdings, "alive")}
+        return [{"sandbox_id": one, "state": state} for one, state in states.items()]
+
+    async def intend(self, nonce: str, metadata: Mapping[str, str]) -> None:
+        """Writes down that a sandbox is about to be created.
+
+        Raises:
+            BrokenError: if it cannot be written; nothing may be created then.
+        """
+        await asyncio.to_thread(self._ledger.append, "intent", nonce=nonce, metadata=dict(metadata))
+
+    async def record(self, kind: str, **fields: str | int) -> None:
+        """Writes down what has happened; where that fails, `troubles` says so.
+
+        What happened upstream is not undone by a full disk, and the other sandboxes
+        must be ended all the same.
+        """
+        try:
+            await asyncio.to_thread(self._ledger.append, kind, **fields)
+        except HarnessError as error:
+            self.troubles.append(error.happened)
+
+    async def add(self, sandbox_id: str, headers: Headers, *, nonce: str) -> None:
+        """Takes over a sandbox that was just created."""
+        credentials = credentials_of(headers)
+        self._holdings[sandbox_id] = _Holding(sandbox_id=sandbox_id, credentials=credentials)
+        await self.record("created", sandbox_id=sandbox_id, nonce=nonce)
+
+    async def drop(self, sandbox_id: str, kind: str, *, by: str) -> None:
+        """Notes that a sandbox is over."""
+        if self._holdings.pop(sandbox_id, None) is not None:
+            self._ended[sandbox_id] = kind
+        await self.record(kind, sandbox_id=sandbox_id, by=by)
+
+    async def collect(self, sandbox_id: str) -> None:
+        """Keeps an image of a sandbox that is about to be killed; a failure is only noted.
+
+        Only a running one: connecting to a paused one would resume it.
+        """
+        if sandbox_id not in self._holdings:
+            return
+        if sandbox_id not in self._collecting:
+            self._collecting[sandbox_id] = asyncio.create_task(self._collect(sandbox_id))
+        await asyncio.shield(self._collecting[sandbox_id])
+
+    async def kill(self, sandbox_id: str, *, by: str) -> str:
+        """Ends a sandbox with its creator's credentials; why it is left, or ""."""
+        holding = self._holdings.get(sandbox_id)
+        if holding is None:
+            return ""
+        why = await self._end(holding)
+        if why:
+            await self.record("left", sandbox_id=sandbox_id, why=why)
+        else:
+            await self.drop(sandbox_id, "killed", by=by)
+        return why
+
+    async def kill_all(
+        self, *, by: str, except_for: Container[str] = (), concurrency: int = 10
+    ) -> dict[str, str]:
+        """Ends everything that is left; why, by the id of each that could not be ended."""
+        turn = asyncio.Semaphore(concurrency)
+
+        async def one(sandbox_id: str) -> tuple[str, str]:
+            async with turn:
+                return sandbox_id, await self.kill(sandbox_id, by=by)
+
+        wanted = [sandbox_id for sandbox_id in self.alive if sandbox_id not in except_for]
+        results = await asyncio.gather(*(one(sandbox_id) for sandbox_id in wanted))
+        return {sandbox_id: why for sandbox_id, why in results if why}
+
+    async def _collect(self, sandbox_id: str) -> None:
+        holding = self._holdings[sandbox_id]
+        try:
+            answer = await self._upstream.ask(
+                "GET", f"/sandboxes/{sandbox_id}", list(holding.credentials)
+            )
+            state = answer.json().get("state") if answer.is_success else answer.status_code
+            if state != "running":
+                await self.record("not_collected", sandbox_id=sandbox_id, why=f"it was {state}")
+                return
+            key = dict(holding.credentials).get(b"x-api-key", b"").decode()
+            endpoint = replace(self._upstream.endpoint, api_key=Secret("E2B_API_KEY", key))
+            size_bytes = await self._images.collect(sandbox_id, endpoint)
+        except HarnessError as error:
+            await self.record("not_collected", sandbox_id=sandbox_id, why=error.happened)
+        except (httpx.HTTPError, ValueError) as error:
+            await self.record("not_collected", sandbox_id=sandbox_id, why=repr(error))
+        else:
+            await self.record("collected", sandbox_id=sandbox_id, size_bytes=size_bytes)
+
+    async def _end(self, holding: _Holding) -> str:
+        """Kills, and looks whether it is really gone; why not, or ""."""
+        target, headers = f"/sandboxes/{holding.sandbox_id}", list(holding.credentials)
+        why, pause_s = "", 0.0
+        for attempt in range(KILL_ATTEMPTS):
+            await asyncio.sleep(pause_s)
+            pause_s = FIRST_PAUSE_S * 2**attempt
+            try:
+                killed = await self._upstream.ask("DELETE", target, headers)
+                if killed.status_code not in _DONE:
+                    why = f"DELETE answered {killed.status_code}"
+                    pause_s = max(pause_s, _retry_after_s(killed))
+                    continue
+                looked = await self._upstream.ask("GET", target, headers)
+            except httpx.HTTPError as error:
+                why = repr(error)
+                continue
+            if looked.status_code == httpx.codes.NOT_FOUND:
+                return ""
+            still = "it is still there" if looked.is_success else f"GET {looked.status_code}"
+            why = f"DELETE answered {killed.status_code}, but {still}"
+        return why
+
+
+def _retry_after_s(answer: httpx.Response) -> float:
+    text = answer.headers.get("retry-after", "")
+    return min(float(text), LONGEST_PAUSE_S) if text.isdecimal() else 0.0
