@@ -28,6 +28,7 @@ _ODD = re.compile(
 _GO_DSN = re.compile(rb"(?<![\w.\-])[\w.\-]{1,64}:[^\s\"']{1,128}@(?=(?:tcp|tcp6|udp|unix)\()")
 _PLACEHOLDER = re.compile(
     rb"(?:(?:<[^<>]*>|[^:])*:)?(?:\*+|x{3,}|\.{3}|<[^<>]*>|\$\{[^}]*\}|\$[A-Za-z_]\w*|\{[^}]*\}|%\w+%|%[sr])"
+    rb"|\[\^?.*"  # a regular expression for connection strings
 )
 # A long word with a digit instead of a user is a token, as in `https://<token>@host/`.
 _TOKEN = re.compile(rb"(?=[^\d]*\d)[\w.\-]{20,}")
@@ -86,6 +87,8 @@ def _of_urls(data: bytes) -> Iterator[_Credentials]:
     position = 0
     while (head := _HEAD.search(data, position)) is not None:
         position = head.end()
+        if head["scheme"].lower() == b"scheme":  # how manuals write the general form
+            continue
         length = _userinfo_length(head["scheme"].lower(), data, position)
         if length:
             yield _Credentials(position, position + length)

@@ -22,6 +22,7 @@ MIN_FORM_BYTES = 6  # Shorter ones occur by chance.
 _MIN_LINE_BYTES = 16
 # What JavaScript's encodeURIComponent and encodeURI leave as it is, besides what Python does.
 _COMPONENT_SAFE = "!*'()"
+_ATTRIBUTE_SPACE = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 _URI_SAFE = "!*'();/?:@&=+$,#"
 
 
@@ -91,6 +92,8 @@ def _xml(raw: bytes) -> Iterator[bytes]:
         yield _bytes(quoted)
         for single in ("&apos;", "&#39;", "&#x27;", "&#039;"):
             yield _bytes(quoted.replace("'", single))
+    for one_line in (three, three.replace('"', "&quot;")):
+        yield _bytes("".join(_ATTRIBUTE_SPACE.get(character, character) for character in one_line))
     yield from (form.encode("ascii", "xmlcharrefreplace") for form in (text, three))
 
 
@@ -144,9 +147,10 @@ def _reversed(raw: bytes) -> Iterator[bytes]:
 
 
 def _quoted_printable(raw: bytes) -> Iterator[bytes]:
-    for header in (False, True):
-        encoded = binascii.b2a_qp(raw, quotetabs=True, istext=False, header=header)
-        yield encoded.replace(b"=\n", b"")
+    for text in (False, True):
+        for header in (False, True):
+            encoded = binascii.b2a_qp(raw, quotetabs=True, istext=text, header=header)
+            yield encoded.replace(b"=\n", b"")
 
 
 def _shell(raw: bytes) -> Iterator[bytes]:

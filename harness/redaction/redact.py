@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.model.run import Json
+from harness.redaction.canaries import canary_marks
 from harness.redaction.known import KnownValues, Span
 from harness.redaction.patterns import redact_patterns
 from harness.secret_values import Secret, is_secret_name
-from harness.settings import known_secrets
+from harness.settings import SECRET_NAMES, known_secrets
 
 __all__ = ["Redactor", "redact_connection_string"]
 
@@ -38,13 +39,13 @@ class Redactor:
 
     @classmethod
     def of_process(cls, *, root: Path | None = None, secrets: Iterable[Secret] = ()) -> Redactor:
-        """A redactor that knows every secret of the environment and the `.env` files.
+        """A redactor that knows the secrets of the environment and the `.env` files, and canaries.
 
         Args:
             root: the project folder; the working directory where it is left out.
             secrets: what is known besides, such as an emulator's key.
         """
-        return cls((*secrets, *known_secrets(root=root)))
+        return cls((*secrets, *known_secrets(root=root), *canary_marks(SECRET_NAMES)))
 
     def data(self, data: bytes) -> bytes:
         """The same bytes without secrets; what is no secret stays byte for byte."""

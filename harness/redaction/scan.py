@@ -1,0 +1,350 @@
+"""The scan: no secret in what a run left behind. It does not trust the redaction.
+
+Bytes are looked at, not text: known values in all encodings, also cut by line
+breaks, and forms that give themselves away. Memory is bounded whatever the size.
+What cannot be read is named; nothing is skipped in silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import os
+import secrets
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from harness.model.finding import Finding
+from harness.redaction.archives import (
+    HEAD_BYTES,
+    Budget,
+    BudgetExceededError,
+    UnreadableArchiveError,
+    archive_kind,
+    members,
+)
+from harness.redaction.known import KnownValues
+from harness.redaction.line_breaks import found_across_lines
+from harness.redaction.patterns import MAX_PATTERN_BYTES, detected
+from harness.redaction.redact import Redactor
+from harness.secret_values import Secret
+
+__all__ = ["ScanLimits", "ScanResult", "Scanner", "Unread"]
+
+MAX_FINDINGS_OF_A_KIND = 20  # in one file and encoding
+PRAGMA = b"pragma: allowlist secret"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanLimits:
+    """How much of one file is looked at.
+
+    Attributes:
+        archive_depth: how many archives may stand in each other.
+        unpacked_bytes: how much may be unpacked from one file.
+        block_bytes: how much is in memory at once.
+    """
+
+    archive_depth: int = 4
+    unpacked_bytes: int = 512 * 1024 * 1024
+    block_bytes: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """Something that was not looked into.
+
+    Attributes:
+        path: relative to what was scanned.
+        reason: why.
+        harmless: it holds no content of its own (a FIFO, a link); else the scan is incomplete.
+    """
+
+    path: str
+    reason: str
+    harmless: bool = False
+
+
+@dataclass(slots=True)
+class ScanResult:
+    """What a scan found, and what it looked at.
+
+    Attributes:
+        findings: one for each kind, encoding and line, 20 of a kind and encoding in a file.
+        repeated: how many more there were.
+        unread: what was not looked into.
+        files: how many files were read.
+        size_bytes: how many bytes, archives packed.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    repeated: int = 0
+    files: int = 0
+    size_bytes: int = 0
+
+    @property
+    def incomplete(self) -> tuple[Unread, ...]:
+        """What should have been read and was not."""
+        return tuple(unread for unread in self.unread if not unread.harmless)
+
+
+class Scanner:
+    """Looks for secrets in files, folders and streams.
+
+    Args:
+        values: the known values.
+        detect: look also for keys, tokens and connection strings that nobody told about.
+        limits: how much of one file is looked at.
+        digest_key: keys the digests; the same for every scan that is to be compared.
+    """
+
+    def __init__(
+        self,
+        values: Iterable[Secret],
+        *,
+        detect: bool = True,
+        limits: ScanLimits | None = None,
+        digest_key: bytes | None = None,
+    ) -> None:
+        values = tuple(values)
+        self._redactor = Redactor(values)
+        self.known: KnownValues = self._redactor.known
+        self.detects = detect
+        self._limits = limits or ScanLimits()
+        self._digest_key = digest_key or secrets.token_bytes(32)
+        self._digests = {
+            s.name: self._digest(s.reveal().encode("utf-8", "replace")) for s in values
+        }
+
+    def scan_folder(
+        self,
+        folder: Path,
+        result: ScanResult,
+        *,
+        prefix: str = "",
+        exclude: Collection[Path] = (),
+    ) -> None:
+        """Scans everything below a folder; symbolic links are named, not followed.
+
+        Args:
+            folder: where to begin.
+            result: takes what is found.
+            prefix: put before the paths in findings.
+            exclude: files and folders that are left out, resolved.
+        """
+        pending = [(folder, prefix)]
+        while pending:
+            current, name = pending.pop()
+            try:
+                entries = sorted(os.scandir(current), key=lambda entry: entry.name)
+            except OSError as error:
+                result.unread.append(Unread(path=name or ".", reason=_reason(error)))
+                continue
+            for entry in entries:
+                path, shown = Path(entry.path), f"{name}{entry.name}"
+                if path in exclude:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    self._scan_name(shown, result)
+                    pending.append((path, f"{shown}/"))
+                else:
+                    self.scan_file(path, result, shown=shown)
+
+    def scan_file(self, path: Path, result: ScanResult, *, shown: str) -> None:
+        """Scans one file and its name; what is no regular file is named.
+
+        Args:
+            path: the file.
+            result: takes what is found.
+            shown: the path in findings.
+        """
+        self._scan_name(shown, result)
+        try:
+            before = path.lstat()
+            if not stat.S_ISREG(before.st_mode):
+                self._special(path, before.st_mode, shown, result)
+                return
+            # Not to be stopped by a FIFO that took the file's place in between.
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+            with os.fdopen(os.open(path, flags), "rb") as stream:
+                self._scan_content(stream, shown, result)
+                after = os.fstat(stream.fileno())
+        except OSError as error:
+            result.unread.append(Unread(path=self._safe(shown), reason=_reason(error)))
+            return
+        if (before.st_ino, before.st_size, before.st_mtime_ns) != (
+            after.st_ino,
+            after.st_size,
+            after.st_mtime_ns,
+        ):
+            reason = "changed while it was read: scan again when nothing writes to it"
+            result.unread.append(Unread(path=self._safe(shown), reason=reason))
+        result.files += 1
+        result.size_bytes += after.st_size
+
+    def scan_stream(self, stream: IO[bytes], result: ScanResult, *, shown: str) -> None:
+        """Scans a stream's bytes as they are, without a look into archives."""
+        self._scan_blocks(_blocks(stream, self._limits.block_bytes), shown, result)
+
+    def scan_bytes(self, data: bytes, result: ScanResult, *, shown: str) -> None:
+        """Scans bytes as if they were a file."""
+        self._scan_content(io.BytesIO(data), shown, result)
+
+    def _scan_content(self, stream: IO[bytes], shown: str, result: ScanResult) -> None:
+        head = stream.read(HEAD_BYTES)
+        stream.seek(0)
+        inside, outside = ScanResult(), ScanResult()
+        kind = archive_kind(head)
+        if kind is not None:
+            budget = Budget(self._limits.unpacked_bytes)
+            self._scan_archive(kind, stream, shown, inside, budget, depth=1)
+            stream.seek(0)
+        self.scan_stream(stream, outside, shown=shown)
+        # What a member was found to hold is not said again of the bytes around it.
+        named = {finding.kind for finding in inside.findings}
+        result.findings += [f for f in outside.findings if f.kind not in named] + inside.findings
+        result.unread += inside.unread
+        result.repeated += outside.repeated + inside.repeated
+
+    def _scan_archive(
+        self,
+        kind: str,
+        stream: IO[bytes],
+        shown: str,
+        result: ScanResult,
+        budget: Budget,
+        *,
+        depth: int,
+    ) -> None:
+        if depth > self._limits.archive_depth:
+            reason = f"more than {self._limits.archive_depth} archives in each other"
+            result.unread.append(Unread(path=self._safe(shown), reason=reason))
+            return
+        try:
+            for name, member in members(kind, stream, budget):
+                inner = f"{shown}!{name}"
+                self._scan_name(inner, result)
+                inner_kind = archive_kind(member.peek(HEAD_BYTES)[:HEAD_BYTES])
+                if inner_kind is not None:
+                    self._scan_archive(inner_kind, member, inner, result, budget, depth=depth + 1)
+                else:
+                    self.scan_stream(member, result, shown=inner)
+        except BudgetExceededError:
+            mebibytes = self._limits.unpacked_bytes // 1024**2
+            reason = f"holds more than {mebibytes} MiB unpacked"
+            result.unread.append(Unread(path=self._safe(shown), reason=reason))
+        except UnreadableArchiveError as error:
+            result.unread.append(Unread(path=self._safe(shown), reason=str(error)))
+
+    def _scan_blocks(self, blocks: Iterator[bytes], shown: str, result: ScanResult) -> None:
+        keep = max(2 * self.known.longest_bytes + 64, MAX_PATTERN_BYTES if self.detects else 0)
+        seen: dict[tuple[str, str], set[int]] = {}
+        path = self._safe(shown)
+        tail, new_from, lines_before, binary = b"", 0, 0, False
+        for number, block in enumerate(blocks):
+            binary = binary or (number == 0 and _is_binary(block))
+            data = tail + block
+            lines = _Lines(data, lines_before)
+            for kind, encoding, start, digest in self._hits(data, new_from):
+                line = 0 if binary else lines.line_of(start)
+                there = seen.setdefault((kind, encoding), set())
+                if line in there:
+                    continue
+                if len(there) == MAX_FINDINGS_OF_A_KIND:
+                    result.repeated += 1
+                    continue
+                there.add(line)
+                result.findings.append(
+                    Finding(kind=kind, encoding=encoding, path=path, line=line, digest=digest)
+                )
+            cut = max(len(data) - keep, 0)
+            lines_before += data.count(b"\n", 0, cut)
+            tail, new_from = data[cut:], len(data) - cut
+
+    def _hits(self, data: bytes, new_from: int) -> Iterator[tuple[str, str, int, str]]:
+        """Kind, encoding, position and digest of what ends after `new_from`, by position."""
+        spans = self.known.spans(data)
+        hits = [
+            (s.name, s.encoding, s.start, self._digests[s.name]) for s in spans if s.end > new_from
+        ]
+        hits += [
+            (s.name, f"{s.encoding}, over lines", s.start, self._digests[s.name])
+            for s in found_across_lines(self.known, data)
+            if s.end > new_from
+        ]
+        if self.detects:
+            for kind, start, end in detected(data):
+                known = any(span.start < end and start < span.end for span in spans)
+                if end > new_from and not known and PRAGMA not in _line(data, start):
+                    hits.append((kind, "plain", start, self._digest(data[start:end])))
+        yield from sorted(hits, key=lambda hit: hit[2])
+
+    def _scan_name(self, shown: str, result: ScanResult) -> None:
+        name = shown.rpartition("/")[2].encode("utf-8", "surrogateescape")
+        result.findings += [
+            Finding(
+                kind=span.name,
+                encoding=f"{span.encoding}, in the file's name",
+                path=self._safe(shown),
+                line=0,
+                digest=self._digests[span.name],
+            )
+            for span in self.known.spans(name)
+        ]
+
+    def _special(self, path: Path, mode: int, shown: str, result: ScanResult) -> None:
+        if stat.S_ISLNK(mode):
+            target = str(path.readlink())
+            self._scan_name(target, result)
+            # A loop leads nowhere, too.
+            reason = "link, not followed" if path.exists() else "link that leads nowhere"
+        else:
+            kinds = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
+            reason = f"{kinds.get(stat.S_IFMT(mode), 'device')}, not read"
+        result.unread.append(Unread(path=self._safe(shown), reason=reason, harmless=True))
+
+    def _safe(self, shown: str) -> str:
+        return (
+            self._redactor.text(shown).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        )
+
+    def _digest(self, value: bytes) -> str:
+        return hmac.new(self._digest_key, value, hashlib.sha256).hexdigest()[:16]
+
+
+class _Lines:
+    """Line numbers of ascending positions in one block."""
+
+    def __init__(self, data: bytes, lines_before: int) -> None:
+        self._data = data
+        self._position = 0
+        self._line = lines_before + 1
+
+    def line_of(self, position: int) -> int:
+        self._line += self._data.count(b"\n", self._position, position)
+        self._position = position
+        return self._line
+
+
+def _blocks(stream: IO[bytes], size_bytes: int) -> Iterator[bytes]:
+    while block := stream.read(size_bytes):
+        yield block
+
+
+def _is_binary(block: bytes) -> bool:
+    return b"\0" in block[: 8 * 1024] and not block.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+
+def _line(data: bytes, position: int) -> bytes:
+    start = data.rfind(b"\n", 0, position) + 1
+    end = data.find(b"\n", position)
+    return data[start : end if end >= 0 else len(data)]
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

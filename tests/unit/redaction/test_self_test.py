@@ -1,0 +1,61 @@
+"""A scan that would not have found a secret does not call anything clean."""
+
+import pytest
+
+from harness.redaction import known as known_module
+from harness.redaction.encodings import ENCODINGS, Form, forms
+from harness.redaction.known import KnownValues
+from harness.redaction.scan import Scanner
+from harness.redaction.self_test import blind_spots
+from harness.secret_values import Secret
+
+VALUES = (
+    Secret("MYSQL_PASSWORD", "p4ss'w\"rd&<é/%+=x\\"),  # pragma: allowlist secret
+    Secret("API_TOKEN", "tok-" + "7f3a9c" * 4),
+    Secret("SHORT", "abc12"),
+    Secret("LINES", "line one of it\nand two\nthree"),
+    Secret("SPACES", "with space\tand tab"),
+    Secret("PLACEHOLDER", "your-key-here"),
+    Secret("SIX", "xyzzy7"),
+)
+
+
+def test_blind_spots_of_a_scanner_that_sees_are_none() -> None:
+    """Every form of every value, every detector, and no false alarm."""
+    assert blind_spots(Scanner(VALUES), VALUES) == []
+
+
+@pytest.mark.parametrize("encoding", sorted(set(ENCODINGS) - {"escaped"}))
+def test_blind_spots_without_one_encoding_are_named(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each encoding that falls out of the table makes the scan blind, and it says so."""
+
+    def without(value: str) -> tuple[Form, ...]:
+        return tuple(form for form in forms(value) if form.encoding != encoding)
+
+    monkeypatch.setattr(known_module, "forms", without)
+    assert blind_spots(Scanner(VALUES), VALUES) != []
+
+
+def test_blind_spots_of_a_value_that_is_not_searched_are_named() -> None:
+    """A value that the scanner was not given is missed in every form."""
+    missed = blind_spots(Scanner(VALUES[:1]), VALUES[:2])
+    assert "API_TOKEN as plain" in missed
+    assert not any(name.startswith("MYSQL_PASSWORD") for name in missed)
+
+
+def test_blind_spots_of_a_scanner_that_cries_wolf_are_named() -> None:
+    """A value that benign text holds is a false alarm, and breaks the scan."""
+    wolf = Secret("WOLF", "pipeline=orders")
+    assert "WOLF in benign text" in blind_spots(Scanner([wolf]), [wolf])
+
+
+def test_known_values_spans_are_in_order_and_apart() -> None:
+    """Values in values count once, under the longest one's name."""
+    values = KnownValues([Secret("INNER", "inner-value"), Secret("OUTER", "x-inner-value-x")])
+    data = b"[x-inner-value-x] [inner-value]"
+    assert [(s.name, data[s.start : s.end]) for s in values.spans(data)] == [
+        ("OUTER", b"x-inner-value-x"),
+        ("INNER", b"inner-value"),
+    ]
