@@ -58,12 +58,17 @@ class TemplateEnvironment:
     packages: tuple[str, ...]
 
     @property
+    def moves_base(self) -> bool:
+        """Whether the mount at /usr/local would hide the installation from sandboxes."""
+        return self.base_prefix.is_relative_to(_MOUNT)
+
+    @property
     def base_target(self) -> str | None:
         """Where sandboxes see `base_prefix`; None where /usr shows it already.
 
-        That is its own path, unless the environment's mount at /usr/local would hide it.
+        That is its own path, unless the environment's mount hides it.
         """
-        if self.base_prefix.is_relative_to(_MOUNT):
+        if self.moves_base:
             return _MOVED_BASE
         return None if self.base_prefix.is_relative_to("/usr") else str(self.base_prefix)
 
@@ -229,7 +234,7 @@ def _ask(python: Path) -> dict[str, str]:
 
 def _point_inside(draft: Path, environment: TemplateEnvironment) -> None:
     """Makes the links to the interpreter true for sandboxes, where they see it elsewhere."""
-    if environment.base_target != _MOVED_BASE:
+    if not environment.moves_base:
         return
     link = draft / "bin" / "python"
     link.unlink()

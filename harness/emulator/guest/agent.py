@@ -21,6 +21,7 @@ from .files import Files
 from .frames import Channel, Fault, HangUp
 from .metrics import Meter
 from .places import Places
+from .privilege import PrivilegeService
 from .processes import Process, ProcessTable, signal_all
 from .spawn import open_terminal, resize, spawn
 
@@ -48,7 +49,7 @@ class Agent:
         self._files = Files(self._accounts, self._places)
         self._meter = Meter(everyone=config["users"] != "none")
         self.processes = ProcessTable()
-        self._envs: dict[str, str] = {}
+        self._envs: dict[str, str] = dict(config.get("envs") or {})
         self._default_user = "user"
         self._default_workdir: str | None = None
         self._calls = {
@@ -76,6 +77,17 @@ class Agent:
             "tcp.dial": self._dial,
         }
 
+    def start(self) -> None:
+        """Begins to reap, and to answer `sudo`."""
+        self.processes.start_reaper()
+        if self._config["users"] != "none":
+            PrivilegeService(
+                self._accounts,
+                self.processes,
+                path=self._config["path"],
+                processes=self._config["processes"],
+            ).start()
+
     def serve(self, listener: socket.socket) -> None:
         """Accepts calls for ever."""
         while True:
@@ -86,6 +98,8 @@ class Agent:
     def _answer(self, channel: Channel) -> None:
         try:
             self._dispatch(channel)
+            # Closing on bytes that nobody has read would take the last frame back.
+            channel.wait_for_hang_up()
         except HangUp:
             pass  # the client left; what it began goes on or was undone where it was begun
         finally:
@@ -318,8 +332,10 @@ def main() -> None:
         from .kernel import adopt_orphans  # noqa: PLC0415 - only without a pid namespace
 
         adopt_orphans()
+    os.closerange(3, config["fd"])
+    os.closerange(config["fd"] + 1, 64)  # what bubblewrap was handed
     agent = Agent(config)
-    agent.processes.start_reaper()
+    agent.start()
     agent.serve(listener)
 
 

@@ -81,14 +81,14 @@ class Files:
         """Renames, with the destination's parents made."""
         self._ensure_directories(os.path.dirname(destination), account)
         try:
-            os.rename(self._places.real(source), self._places.real(destination))
+            os.rename(self._places.changeable(source), self._places.changeable(destination))
         except FileNotFoundError:
             raise Fault("not_found", f"source file not found: {source}") from None
         return self.entries.describe(destination, account)
 
     def remove(self, path: str) -> None:
         """Removes a file or a whole tree; a missing one is fine."""
-        real = self._places.real(path)
+        real = self._places.changeable(path)
         try:
             parent = os.open(os.path.dirname(real), os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
@@ -140,8 +140,8 @@ class Files:
         given to its owner once, and written once for each chunk.
         """
         validate(metadata)
+        real = self._places.changeable(path)
         self._ensure_directories(os.path.dirname(path), account)
-        real = self._places.real(path)
         given = self._give_existing(real, path, account)
         try:
             fd = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
@@ -181,7 +181,7 @@ class Files:
                     raise Fault("invalid_argument", f"path is a file: {made}")
             except FileNotFoundError:
                 try:
-                    os.mkdir(real, 0o755)
+                    os.mkdir(self._places.changeable(made), 0o755)
                 except FileExistsError:
                     continue
                 self._accounts.give(real, account)

@@ -119,7 +119,7 @@ class Channel:
         self._finished = True
         self._send(_json_frame(answer))
         try:
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self.connection.shutdown(socket.SHUT_WR)
         except OSError:
             return
 

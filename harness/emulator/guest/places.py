@@ -7,11 +7,16 @@ the sandbox's users lie somewhere else, and this is the only place that knows wh
 from __future__ import annotations
 
 import os
+import re
 
 from .accounts import Account
 from .frames import Fault
 
 __all__ = ["Places"]
+
+_HOME = "/home/user"
+_HOME_IN_TEXT = re.compile(r"(?<![\w./-])/home/user(?![\w.-])")
+_SHARED = ("/tmp",)  # noqa: S108 - not isolated in that mode, and said so
 
 
 class Places:
@@ -22,6 +27,7 @@ class Places:
     """
 
     def __init__(self, moved: dict[str, str]) -> None:
+        self._moved = moved
         self._inwards = sorted(moved.items(), key=lambda item: -len(item[0]))
         self._outwards = sorted(
             ((real, shown) for shown, real in moved.items()), key=lambda item: -len(item[0])
@@ -51,11 +57,26 @@ class Places:
         """What the sandbox calls it."""
         return _swap(real, self._outwards)
 
+    def changeable(self, shown: str) -> str:
+        """Like `real`, for a path that is about to be changed.
+
+        Raises:
+            Fault: `permission_denied`, if that would change the host outside the sandbox.
+        """
+        if self._moved and not _below(shown, (*self._moved, *_SHARED)):
+            message = f"'{shown}' belongs to the host, because this sandbox has no isolation"
+            raise Fault("permission_denied", message)
+        return self.real(shown)
+
     def rewrite(self, text: str) -> str:
-        """Free text, such as a shell command, with the folders' names replaced."""
-        for shown, real in self._inwards:
-            text = text.replace(shown, real)
-        return text
+        """Free text, such as a shell command, with the user's home replaced by the real one."""
+        if not self._moved:
+            return text
+        return _HOME_IN_TEXT.sub(lambda _: self.real(_HOME), text)
+
+
+def _below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == folder or path.startswith(folder + "/") for folder in folders)
 
 
 def _swap(path: str, pairs: list[tuple[str, str]]) -> str:

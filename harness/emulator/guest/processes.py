@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .frames import Json
 
-__all__ = ["Process", "ProcessTable", "signal_all"]
+__all__ = ["Child", "Process", "ProcessTable", "signal_all"]
 
 _CHUNK_BYTES = 32 * 1024
 _GRACE_S = 0.25
@@ -33,8 +33,22 @@ _GRACE_AT_MOST_S = 3.0
 _REAP_WAIT_S = 10.0
 
 
-class Process:
-    """One started process.
+class Child:
+    """A process that the agent started and waits for."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.status = 0
+        self.exited = threading.Event()
+
+    def mark_exited(self, status: int) -> None:
+        """Notes the wait status; called once, by whoever reaped it."""
+        self.status = status
+        self.exited.set()
+
+
+class Process(Child):
+    """A process that a client started.
 
     Args:
         config: what the client asked for, for the list.
@@ -53,14 +67,12 @@ class Process:
         stdin: int,
         terminal: int,
     ) -> None:
-        self.pid = 0
+        super().__init__()
         self.config = config
         self.tag = tag
         self.terminal = terminal
-        self.exited = threading.Event()
         self._stdin = stdin
         self._outputs = outputs
-        self._status = 0
         self._ended = False
         self._clients: list[Channel] = []
         self._lock = threading.Lock()
@@ -120,10 +132,10 @@ class Process:
                 self._stdin = -1
 
     def mark_exited(self, status: int) -> None:
-        """Notes the wait status; called once, by whoever reaped it."""
-        self._status = status
-        self.exited.set()
+        """Notes the wait status, and has the pump send what is left."""
+        # Before the mark: the pump closes this pipe as soon as it sees it.
         os.write(self._wake_write, b"x")
+        super().mark_exited(status)
 
     def abandon(self) -> None:
         """Closes what a process that could not be started would have used."""
@@ -138,7 +150,7 @@ class Process:
             clients, self._clients = self._clients, []
         for client in clients:
             with contextlib.suppress(HangUp):
-                client.event(_end_event(self._status))
+                client.event(_end_event(self.status))
                 client.finish({})
         self._drain(open_outputs)
         self._close()
@@ -203,13 +215,13 @@ class ProcessTable:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._spawned = threading.Condition(self._lock)
-        self._by_pid: dict[int, Process] = {}
+        self._by_pid: dict[int, Child] = {}
 
     def start_reaper(self) -> None:
         """Begins to reap: our children, and orphans where the agent is their parent."""
         threading.Thread(target=self._reap, daemon=True).start()
 
-    def add(self, process: Process, spawn: Callable[[], int]) -> None:
+    def add(self, process: Child, spawn: Callable[[], int]) -> None:
         """Runs `spawn`, which returns the pid, and keeps the process under it."""
         with self._lock:
             try:
@@ -225,20 +237,23 @@ class ProcessTable:
             Fault: `not_found`, if there is none.
         """
         with self._lock:
-            if pid is not None:
-                found = self._by_pid.get(pid)
-            else:
-                tagged = [process for process in self._by_pid.values() if process.tag == tag]
-                found = tagged[-1] if tagged and tag is not None else None
-        if found is None:
-            wanted = f"pid {pid}" if pid is not None else f"tag {tag}"
-            raise Fault("not_found", f"process with {wanted} not found")
-        return found
+            processes = [child for child in self._by_pid.values() if isinstance(child, Process)]
+        for process in reversed(processes):
+            if process.pid == pid or (pid is None and process.tag == tag is not None):
+                return process
+        wanted = f"pid {pid}" if pid is not None else f"tag {tag}"
+        raise Fault("not_found", f"process with {wanted} not found")
 
     def running(self) -> list[Process]:
-        """Every process that runs, oldest first."""
+        """Every process of a client that runs, oldest first."""
         with self._lock:
-            return list(self._by_pid.values())
+            return [child for child in self._by_pid.values() if isinstance(child, Process)]
+
+    def signal_group(self, child: Child, number: int) -> None:
+        """Signals a child's process group; one that has ended is fine."""
+        with self._lock:
+            if self._by_pid.get(child.pid) is child:
+                os.killpg(child.pid, number)
 
     def signal(self, process: Process, number: int) -> None:
         """Signals it; returns for SIGKILL when it is reaped.
@@ -280,7 +295,8 @@ class ProcessTable:
 def signal_all(number: int) -> None:
     """Signals every process of the sandbox but this one."""
     if os.getpid() == 1:
-        os.kill(-1, number)  # one step of the kernel: nothing can fork past it
+        with contextlib.suppress(ProcessLookupError):  # there is none but this one
+            os.kill(-1, number)  # one step of the kernel: nothing can fork past it
         return
     # Outside a pid namespace -1 would mean this whole machine.
     for pid in descendants(os.getpid())[1:]:

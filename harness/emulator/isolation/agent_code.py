@@ -13,9 +13,16 @@ from harness.errors import BrokenError
 __all__ = ["install_agent"]
 
 _COMPILE_TIMEOUT_S = 60
+_SUDO = """\
+#!/usr/bin/env -S python3 -ISE
+import sys
+sys.path.insert(0, "{folder}")
+from guest.sudo import main
+main()
+"""
 
 
-def install_agent(folder: Path, python: Path) -> Path:
+def install_agent(folder: Path, python: Path, *, seen_as: str) -> Path:
     """A folder with the package `guest`, byte-compiled for the interpreter that runs it.
 
     Without that every sandbox would compile it anew, since it sees the folder read-only.
@@ -23,6 +30,7 @@ def install_agent(folder: Path, python: Path) -> Path:
     Args:
         folder: is made, with parents; must be empty or missing.
         python: the interpreter that the sandboxes' agents run with.
+        seen_as: the folder's name inside.
 
     Raises:
         BrokenError: that interpreter does not run.
@@ -32,8 +40,11 @@ def install_agent(folder: Path, python: Path) -> Path:
     for source in files("harness.emulator.guest").iterdir():
         if source.name.endswith(".py"):
             (package / source.name).write_bytes(source.read_bytes())
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "sudo").write_text(_SUDO.format(folder=seen_as), encoding="utf-8")
     for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+        path.chmod(0o755 if path.is_dir() or path.parent == programs else 0o644)
     if python.resolve() == Path(sys.executable).resolve():
         for path in package.glob("*.py"):
             py_compile.compile(str(path), doraise=True)

@@ -12,16 +12,16 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.emulator.isolation.launch import ARGUMENTS_FD, INFO_FD, LISTENER_FD, Job
+from harness.emulator.isolation.layout import AGENT_FOLDER, Layout, agent_code
 from harness.emulator.isolation.model import Limits, Network
 from harness.emulator.isolation.skeleton import HOST_NAME, PATH, Skeleton
 from harness.errors import BrokenError
 
-__all__ = ["SHARED_ID_LOSSES", "Bubblewrap", "Layout", "explain_refusal"]
+__all__ = ["SHARED_ID_LOSSES", "Bubblewrap", "explain_refusal", "resource_limits"]
 
 FIRST_UID = 200_000
 UIDS = 65_536
@@ -33,34 +33,10 @@ SHARED_ID_LOSSES = (
     "chown to another user is refused",
 )
 
-_AGENT_CODE = (
-    "import sys; sys.path.insert(0, '/run/e2b/agent'); from guest.agent import main; main()"
-)
 _HOST_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _HOST_ETC = ("/etc/alternatives", "/etc/ld.so.conf.d", "/etc/fonts", "/etc/java-17-openjdk")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the sandbox's own
 _STAGE = "/tmp/e2b"  # noqa: S108 - inside the launcher's private tmpfs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """What is mounted read-only into sandboxes of one kind.
-
-    Attributes:
-        prefix: the host's folder for /usr/local.
-        base_prefix: the interpreter's installation.
-        base_target: where it is mounted; None where /usr holds it.
-        python: the interpreter that the agent runs with, as the sandbox names it.
-        agent: the folder that holds the package `guest`.
-        programs: the host's folder for /usr/local/sbin.
-    """
-
-    prefix: Path
-    base_prefix: Path
-    base_target: str | None
-    python: str
-    agent: Path
-    programs: Path
 
 
 class Bubblewrap:
@@ -73,11 +49,15 @@ class Bubblewrap:
         self._many = os.geteuid() == 0
         self._binary = _find_binary()
         self._mounts = _mounts(layout)
-        self.skeleton = Skeleton(
+        self._skeleton = Skeleton(
             mount_points=[to for _, to in self._mounts if not to.startswith("/usr/")],
             first_uid=FIRST_UID if self._many else None,
             network=network,
         )
+
+    def write_tree(self, root: Path) -> None:
+        """Makes the first files of a sandbox; `root` itself is made too."""
+        self._skeleton.write(root)
 
     def job(self, name: str, folder: Path, boot_id: str) -> Job:
         """The job that starts a sandbox in `folder`, whose tree is written already."""
@@ -118,7 +98,8 @@ class Bubblewrap:
             argv=("bwrap", "--args", str(ARGUMENTS_FD), "--", *self._agent(boot_id)),
             options=options,
             stage=stage,
-            limits=_limits(self._limits),
+            limits=resource_limits(self._limits)
+            | {"RLIMIT_NPROC": self._limits.processes + AGENT_HEADROOM},
             first_uid=FIRST_UID,
             uids=UIDS,
         )
@@ -133,7 +114,15 @@ class Bubblewrap:
             "processes": self._limits.processes,
             "boot_id": boot_id,
         }
-        return (self._layout.python, "-I", "-S", "-E", "-c", _AGENT_CODE, json.dumps(config))
+        return (
+            self._layout.environment.python_inside,
+            "-I",
+            "-S",
+            "-E",
+            "-c",
+            agent_code(AGENT_FOLDER),
+            json.dumps(config),
+        )
 
 
 def explain_refusal(log: str) -> BrokenError:
@@ -182,16 +171,17 @@ def _mounts(layout: Layout) -> list[tuple[Path, str]]:
         if Path(name).is_dir() and not Path(name).is_symlink()
     ]
     mounts += [(Path(name), name) for name in _HOST_ETC if Path(name).is_dir()]
-    mounts += [(layout.prefix, "/usr/local"), (layout.programs, "/usr/local/sbin")]
-    if layout.base_target is not None:
-        mounts.append((layout.base_prefix, layout.base_target))
-    mounts.append((layout.agent, "/run/e2b/agent"))
+    environment = layout.environment
+    mounts += [(environment.prefix, "/usr/local"), (layout.programs, "/usr/local/sbin")]
+    if environment.base_target is not None:
+        mounts.append((environment.base_prefix, environment.base_target))
+    mounts.append((layout.agent, AGENT_FOLDER))
     return mounts
 
 
-def _limits(limits: Limits) -> dict[str, int]:
+def resource_limits(limits: Limits) -> dict[str, int]:
+    """The bounds of each process, by the names of Python's `resource`."""
     values = {
-        "RLIMIT_NPROC": limits.processes + AGENT_HEADROOM,
         "RLIMIT_FSIZE": limits.file_size_bytes,
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_CORE": 0,

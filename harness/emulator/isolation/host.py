@@ -14,14 +14,16 @@ from typing import Self
 
 from harness.emulator.isolation.after_image import AfterImage
 from harness.emulator.isolation.agent_code import install_agent
-from harness.emulator.isolation.bubblewrap import Bubblewrap, Layout, explain_refusal
+from harness.emulator.isolation.bubblewrap import Bubblewrap, explain_refusal
 from harness.emulator.isolation.launch import LauncherProcess
+from harness.emulator.isolation.layout import AGENT_FOLDER, Layout
 from harness.emulator.isolation.model import (
     IsolationMode,
     Limits,
     Network,
     SandboxGoneError,
 )
+from harness.emulator.isolation.process_mode import ProcessMode
 from harness.emulator.isolation.sandbox import Sandbox
 from harness.emulator.templates import TemplateEnvironment, bare_environment
 from harness.errors import BrokenError
@@ -63,10 +65,11 @@ class SandboxHost:
         self._mode = mode
         self._templates = dict(templates or {})
         self._default_template = default_template
-        self._pool_size = pool_size
+        # Without namespaces a sandbox knows its folder by name, so that it cannot be renamed.
+        self._pool_size = pool_size if mode is IsolationMode.BUBBLEWRAP else 0
         self._pool_network = pool_network
         self._limits = limits
-        self._kinds: dict[_Kind, Bubblewrap] = {}
+        self._kinds: dict[_Kind, Bubblewrap | ProcessMode] = {}
         self._agents: dict[Path, Path] = {}
         self._pool: dict[_Kind, deque[Sandbox]] = defaultdict(deque)
         self._refills: set[asyncio.Task[None]] = set()
@@ -85,7 +88,7 @@ class SandboxHost:
         try:
             kind = await asyncio.to_thread(self._kind, "base", self._pool_network)
             if self._pool_size:
-                self._pool[kind].append(await self._boot(kind))
+                self._pool[kind].append(await self._boot(kind, _anonymous()))
                 self._refill(kind)
         except BaseException:
             await self._close()
@@ -121,7 +124,10 @@ class SandboxHost:
         if leftover.exists():  # an earlier server's after-image
             await asyncio.to_thread(shutil.rmtree, leftover)
         kind = self._kind(template, network)
-        sandbox = self._take(kind) or await self._boot(kind)
+        sandbox = self._take(kind)
+        if sandbox is None:
+            isolated = self._mode is IsolationMode.BUBBLEWRAP
+            sandbox = await self._boot(kind, _anonymous() if isolated else sandbox_id)
         if kind in self._pool:
             self._refill(kind)
         sandbox.adopt(sandbox_id, template, self._state_dir / sandbox_id)
@@ -155,17 +161,15 @@ class SandboxHost:
         kind = (environment.prefix, network)
         if kind not in self._kinds:
             agent = self._state_dir / f".agent-{uuid.uuid4().hex[:12]}"
-            install_agent(agent, environment.python)
-            (agent / "programs").mkdir()
-            layout = Layout(
-                prefix=environment.prefix,
-                base_prefix=environment.base_prefix,
-                base_target=environment.base_target,
-                python=environment.python_inside,
-                agent=agent,
-                programs=agent / "programs",
+            isolated = self._mode is IsolationMode.BUBBLEWRAP
+            seen_as = AGENT_FOLDER if isolated else str(agent)
+            install_agent(agent, environment.python, seen_as=seen_as)
+            layout = Layout(environment=environment, agent=agent)
+            self._kinds[kind] = (
+                Bubblewrap(layout, network=network, limits=self._limits)
+                if isolated
+                else ProcessMode(layout, limits=self._limits)
             )
-            self._kinds[kind] = Bubblewrap(layout, network=network, limits=self._limits)
         return kind
 
     def _take(self, kind: _Kind) -> Sandbox | None:
@@ -186,22 +190,22 @@ class SandboxHost:
     async def _fill(self, kind: _Kind) -> None:
         while not self._closing and len(self._pool[kind]) < self._pool_size:
             try:
-                self._pool[kind].append(await self._boot(kind))
+                self._pool[kind].append(await self._boot(kind, _anonymous()))
             except BrokenError:
                 return  # the next cold start meets the same fault, and reports it
 
-    async def _boot(self, kind: _Kind) -> Sandbox:
-        """A started anonymous sandbox whose agent answers."""
-        name, boot_id = f".pool-{uuid.uuid4().hex[:12]}", str(uuid.uuid4())
+    async def _boot(self, kind: _Kind, name: str) -> Sandbox:
+        """A started sandbox whose agent answers, without an identity yet."""
+        boot_id = str(uuid.uuid4())
         folder = self._state_dir / name
-        bubblewrap = self._kinds[kind]
+        isolation = self._kinds[kind]
 
         def write() -> None:
             folder.mkdir(mode=0o700)
-            bubblewrap.skeleton.write(folder / "root")
+            isolation.write_tree(folder / "root")
 
         await asyncio.to_thread(write)
-        launched = self._launcher.start(bubblewrap.job(name, folder, boot_id))
+        launched = self._launcher.start(isolation.job(name, folder, boot_id))
         sandbox = Sandbox(folder, launched, self._launcher, name, boot_id)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
@@ -230,3 +234,7 @@ class SandboxHost:
         self._pool.clear()
         for leftover in self._state_dir.glob(".*"):
             shutil.rmtree(leftover)
+
+
+def _anonymous() -> str:
+    return f".pool-{uuid.uuid4().hex[:12]}"
