@@ -41,9 +41,10 @@ class Envd:
     def __init__(self, service: EmulatedService) -> None:
         self._service = service
         self._watches = Watches()
+        self._processes = ProcessService()
         self._procedures: dict[str, Procedure] = {
             f"/{group.name}/{name}": procedure
-            for group in (ProcessService(), FilesystemService(self._watches))
+            for group in (self._processes, FilesystemService(self._watches))
             for name, procedure in group.procedures().items()
         }
 
@@ -66,7 +67,8 @@ class Envd:
             return error_answer(file_error(error))
 
     async def close(self) -> None:
-        """Ends every watch."""
+        """Ends what outlives a request."""
+        await self._processes.close()
         await self._watches.close()
 
     async def _dispatch(self, request: Request, life: SandboxLife) -> Response:

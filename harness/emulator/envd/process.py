@@ -6,6 +6,8 @@ e2b/envd/process/process_pb.py.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
@@ -34,6 +36,9 @@ class ProcessService(Procedures):
     """The procedures of process.Process."""
 
     name = "process.Process"
+
+    def __init__(self) -> None:
+        self._deadlines: set[asyncio.Task[None]] = set()
 
     def procedures(self) -> dict[str, Procedure]:
         """The procedures by name."""
@@ -66,13 +71,26 @@ class ProcessService(Procedures):
         if fields.has("pty"):
             parameters["pty"] = _size(fields)
         _note_command(caller, parameters)
+        timeout_s = timeout_s_of(caller.request)
         run = _Run(caller, "process.start", parameters)
+        if timeout_s is not None:
+            self._keep(run.end_at_deadline(timeout_s))
         return StreamOut(
             messages=run.messages(),
             keepalive=_KEEPALIVE,
-            timeout_s=timeout_s_of(caller.request),
-            on_deadline=run.kill,
+            timeout_s=timeout_s,
+            on_deadline=run.killed,
         )
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._deadlines.add(task)
+        task.add_done_callback(self._deadlines.discard)
+
+    async def close(self) -> None:
+        """Gives up every deadline."""
+        for task in tuple(self._deadlines):
+            task.cancel()
+        await asyncio.gather(*self._deadlines, return_exceptions=True)
 
     async def connect(self, caller: Caller, fields: Fields) -> StreamOut:
         """Follows a running process from now on."""
@@ -159,30 +177,49 @@ class _Run:
         self._operation = operation
         self._parameters = parameters
         self._pid: int | None = None
+        self._ended = asyncio.Event()
+        self._deadline: asyncio.Task[None] | None = None
 
     async def messages(self) -> AsyncIterator[bytes]:
         """The stream's messages, encoded."""
         guest = self._caller.guest
-        async with (
-            guest.stream(self._operation, **self._parameters) as stream,
-            aclosing(_events(stream)) as events,
-        ):
-            async for event in events:
-                if "start" in event:
-                    self._pid = event["start"]["pid"]
-                    self._caller.exchange.entry.details["pid"] = self._pid
-                yield _CODEC.encode({"event": event})
-
-    async def kill(self) -> None:
-        """Kills the process, because the client's deadline has passed."""
-        if self._pid is None:
-            return
         try:
+            async with (
+                guest.stream(self._operation, **self._parameters) as stream,
+                aclosing(_events(stream)) as events,
+            ):
+                async for event in events:
+                    if "start" in event:
+                        self._pid = event["start"]["pid"]
+                        self._caller.exchange.entry.details["pid"] = self._pid
+                    yield _CODEC.encode({"event": event})
+        except (GuestError, SandboxGoneError):
+            self._ended.set()
+            raise
+        # Not where the client has left: then the process goes on, up to its deadline.
+        self._ended.set()
+
+    def end_at_deadline(self, timeout_s: float) -> asyncio.Task[None]:
+        """Has the process end then, whether or not its client is still there."""
+        self._deadline = asyncio.create_task(self._kill_after(timeout_s))
+        return self._deadline
+
+    async def killed(self) -> None:
+        """Returns once the deadline has ended the process."""
+        if self._deadline is not None:
+            # The client may leave while this waits; the kill is not its to cancel.
+            await asyncio.shield(self._deadline)
+
+    async def _kill_after(self, timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), timeout_s)
+        if self._pid is None or self._ended.is_set():
+            return
+        # It may have ended by itself at the same moment, or with its sandbox.
+        with contextlib.suppress(GuestError, SandboxGoneError):
             await self._caller.guest.call(
                 "process.signal", pid=self._pid, signal=int(signal.SIGKILL)
             )
-        except (GuestError, SandboxGoneError):
-            return  # it ended by itself at the same moment
 
 
 async def _events(stream: GuestStream) -> AsyncGenerator[dict[str, Any], None]:

@@ -1,0 +1,171 @@
+"""Traffic to a sandbox's ports, and the proxy's words where nobody is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from e2b import Sandbox
+
+from harness.pytest_plugin.fixtures import E2BEnvironment
+
+SERVER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = f"{self.path} {self.headers['Host']}".encode()
+        self.send_response(200)
+        self.send_header("X-From", "inside")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_POST(self):
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while (size := int(self.rfile.readline(), 16)):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in (body[:3], body[3:]):
+            if piece:
+                self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(piece), piece))
+        self.wfile.write(b"0\\r\\n\\r\\n")
+    def log_message(self, *args):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def start_server(sandbox: Sandbox) -> int:
+    sandbox.files.write("server.py", SERVER)
+    handle = sandbox.commands.run("python3 server.py", background=True, timeout=0)
+    for stdout, _, _ in handle:
+        if stdout:
+            return int(stdout)
+    raise AssertionError("the server did not start")
+
+
+def ask(e2b_env: E2BEnvironment, sandbox: Sandbox, port: int, path: str = "/") -> httpx.Response:
+    """A request by host name, to wherever the endpoint takes sandbox traffic."""
+    base = e2b_env.endpoint.env.get("E2B_SANDBOX_URL")
+    host = sandbox.get_host(port)
+    return httpx.get(f"{base or 'https://' + host}{path}", headers={"Host": host})
+
+
+def test_port_is_reached_by_host_name_and_by_header(
+    e2b_env: E2BEnvironment, sandbox: Sandbox
+) -> None:
+    """Path, query, status, headers and the client's Host arrive on both ways."""
+    port = start_server(sandbox)
+    answer = ask(e2b_env, sandbox, port, "/a%20b?q=1")
+    assert answer.status_code == 200
+    assert answer.headers["x-from"] == "inside"
+    assert answer.text == f"/a%20b?q=1 {sandbox.get_host(port)}"
+    if base := e2b_env.endpoint.env.get("E2B_SANDBOX_URL"):
+        headers = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": str(port)}
+        assert httpx.get(f"{base}/x", headers=headers).text.startswith("/x ")
+
+
+def test_port_takes_and_gives_bodies_of_unknown_length(
+    e2b_env: E2BEnvironment, sandbox: Sandbox
+) -> None:
+    """A chunked request and a chunked answer pass, with and without a length."""
+    port = start_server(sandbox)
+    base = e2b_env.endpoint.env["E2B_SANDBOX_URL"]
+    headers = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": str(port)}
+    pieces = iter([b"one", b"two" * 50_000])
+    answer = httpx.post(base, content=pieces, headers=headers)
+    assert (answer.status_code, len(answer.content)) == (201, 150_003)
+    assert httpx.post(base, content=b"plain", headers=headers).content == b"plain"
+
+
+def test_closed_port_is_told_with_its_number(e2b_env: E2BEnvironment, sandbox: Sandbox) -> None:
+    """The body is the one that clients look into."""
+    answer = ask(e2b_env, sandbox, 9)
+    assert answer.status_code == 502
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    assert answer.json() == {
+        "sandboxId": sandbox.sandbox_id,
+        "message": "The sandbox is running but port is not open",
+        "port": 9,
+        "code": 502,
+    }
+
+
+def test_closed_port_is_a_page_for_a_browser(e2b_env: E2BEnvironment, sandbox: Sandbox) -> None:
+    """A person who opens the URL reads a sentence."""
+    base = e2b_env.endpoint.env.get("E2B_SANDBOX_URL", "")
+    headers = {"Host": sandbox.get_host(9), "User-Agent": "Mozilla/5.0", "Accept": "text/html"}
+    answer = httpx.get(base, headers=headers)
+    assert answer.status_code == 502
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("port", [80, 49983])
+def test_gone_sandbox_is_told_on_every_port(
+    e2b_env: E2BEnvironment, sandbox: Sandbox, port: int
+) -> None:
+    """A killed sandbox is not found by the proxy, never a 404."""
+    sandbox.kill()
+    answer = ask(e2b_env, sandbox, port, "/health")
+    assert answer.status_code == 502
+    assert answer.json() == {
+        "sandboxId": sandbox.sandbox_id,
+        "message": "The sandbox was not found",
+        "code": 502,
+    }
+
+
+def test_envd_asks_for_its_token(e2b_env: E2BEnvironment, sandbox: Sandbox) -> None:
+    """Health is open, everything else is not."""
+    base = e2b_env.endpoint.env["E2B_SANDBOX_URL"]
+    headers = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": "49983"}
+    assert httpx.get(f"{base}/health", headers=headers).status_code == 204
+    assert httpx.get(f"{base}/envs", headers=headers).status_code == 401
+    assert httpx.get(f"{base}/files", headers=headers, params={"path": "x"}).status_code == 401
+    stat = httpx.post(
+        f"{base}/filesystem.Filesystem/Stat", headers=headers, json={"path": "/home/user"}
+    )
+    assert stat.status_code == 401
+    assert httpx.post(f"{base}/init", headers=headers, json={}).status_code == 404
+
+
+def test_private_ports_ask_for_the_traffic_token(
+    e2b_env: E2BEnvironment, make_sandbox: Callable[..., Sandbox]
+) -> None:
+    """Without public traffic a port answers to the token alone."""
+    sandbox = make_sandbox(network={"allow_public_traffic": False})
+    port = start_server(sandbox)
+    base = e2b_env.endpoint.env["E2B_SANDBOX_URL"]
+    headers = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": str(port)}
+    refused = httpx.get(base, headers=headers)
+    assert refused.status_code == 403
+    assert "e2b-traffic-access-token" in refused.json()["message"]
+    token = sandbox.traffic_access_token
+    headers["e2b-traffic-access-token"] = token or ""
+    assert httpx.get(base, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"E2b-Sandbox-Id": "i0", "E2b-Sandbox-Port": "http"}, "Invalid sandbox port"),
+        ({"E2b-Sandbox-Id": "../x", "E2b-Sandbox-Port": "80"}, "Invalid sandbox ID"),
+        ({"E2b-Sandbox-Id": "i0"}, "missing header"),
+    ],
+)
+def test_malformed_target_is_a_bad_request(
+    e2b_env: E2BEnvironment, headers: dict[str, str], words: str
+) -> None:
+    """What cannot be a sandbox is refused before anyone looks for it."""
+    answer = httpx.get(e2b_env.endpoint.env["E2B_SANDBOX_URL"], headers=headers)
+    assert (answer.status_code, answer.text.strip()) == (400, words)
