@@ -65,7 +65,8 @@ class TestPrepare:
         broken = replace(small_pipeline, oml=oml)
         with pytest.raises(HarnessError) as caught:
             e2b_sandbox.prepare(broken, execution_context)
-        assert "no.such" in str(caught.value)
+        assert "does not compile" in caught.value.happened
+        assert "generate" in caught.value.happened  # the step, in words of Osiris's compiler
 
 
 class TestExecution:
