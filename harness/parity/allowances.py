@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,14 @@ from harness.errors import BrokenError, UsageError
 from harness.model.difference import Allowance, Difference
 from harness.parity.delta import Kind
 
-__all__ = ["AllowanceFile", "append_allowance", "as_toml", "load_allowances"]
+__all__ = [
+    "AllowanceFile",
+    "append_allowance",
+    "as_toml",
+    "load_allowances",
+    "proposal",
+    "read_entry",
+]
 
 SCHEMA = 1
 _TEXTS = ("path", "kind", "reason", "link", "local", "remote")
@@ -83,34 +90,61 @@ def load_allowances(path: Path, *, product: str, version: str) -> AllowanceFile:
     return AllowanceFile(path=path, product=product, version=version, allowances=tuple(allowances))
 
 
-def as_toml(
+def proposal(
     difference: Difference,
     *,
     reason: str,
     expires: date,
     link: str = "",
-    comment: str | None = None,
-) -> str:
-    """The paste-ready entry that accepts a difference in exactly the pipelines where it occurs."""
-    lines = [f"# {line}" for line in (comment or f"id {difference.id}").splitlines()]
+    occurrences: Sequence[Difference] = (),
+) -> Allowance:
+    """The allowance that accepts a difference in exactly the pipelines where it occurs.
+
+    Where the value itself is the fault (an outcome, an error) it is pinned.
+
+    Args:
+        difference: what is to be accepted.
+        reason: why.
+        expires: the last day on which it holds.
+        link: where the cause is written down.
+        occurrences: the difference in each pipeline, where values vary between them.
+    """
+    everyone = occurrences or (difference,)
+    pinned = difference.path in PINNED
+    return Allowance(
+        path=escape(difference.path),
+        kind=difference.kind,
+        pipelines=difference.pipelines,
+        reason=reason,
+        link=link,
+        expires=expires,
+        source=f"id {difference.id}",
+        local=_pattern([item.local for item in everyone]) if pinned else None,
+        remote=_pattern([item.remote for item in everyone]) if pinned else None,
+    )
+
+
+def as_toml(allowance: Allowance) -> str:
+    """The entry of a file; its source stands above it as a comment."""
+    lines = [f"# {allowance.source}", "[[allowance]]", f"path = {_quoted(allowance.path)}"]
+    for name, value in (
+        ("kind", allowance.kind),
+        ("local", allowance.local),
+        ("remote", allowance.remote),
+    ):
+        if value is not None:
+            lines.append(f"{name} = {_quoted(value)}")
     lines += [
-        "[[allowance]]",
-        f"path = {_quoted(escape(difference.path))}",
-        f"kind = {_quoted(difference.kind)}",
+        f"pipelines = [{', '.join(_quoted(name) for name in allowance.pipelines)}]",
+        f"reason = {_quoted(allowance.reason)}",
+        f"link = {_quoted(allowance.link)}",
+        f"expires = {allowance.expires.isoformat()}",
     ]
-    for name, value in (("local", difference.local), ("remote", difference.remote)):
-        if value is not None and len(value) <= MAX_PATTERN and difference.path in PINNED:
-            lines.append(f"{name} = {_quoted(escape(value))}")
-    lines += [
-        f"pipelines = [{', '.join(_quoted(name) for name in difference.pipelines)}]",
-        f"reason = {_quoted(reason)}",
-        f"link = {_quoted(link)}",
-        f"expires = {expires.isoformat()}",
-    ]
+    if allowance.count is not None:
+        lines.append(f"count = {allowance.count}")
     return "\n".join(lines) + "\n"
 
 
-MAX_PATTERN = 400
 PINNED = frozenset({"outcome", "error/text", "error/type", "exit_code"})
 """Paths at which the value is the fault: another error at the same path is another one."""
 
@@ -118,6 +152,18 @@ PINNED = frozenset({"outcome", "error/text", "error/type", "exit_code"})
 def escape(text: str) -> str:
     """The text as a pattern that matches only itself."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in text)
+
+
+def _pattern(values: Sequence[str | None]) -> str | None:
+    """What all values have in common, with a star for what they have not."""
+    texts = [value for value in values if value is not None]
+    if len(texts) != len(values):
+        return None
+    if len(set(texts)) == 1:
+        return escape(texts[0])
+    head = os.path.commonprefix(texts)
+    rest = [text[len(head) :][::-1] for text in texts]
+    return f"{escape(head)}*{escape(os.path.commonprefix(rest)[::-1])}"
 
 
 def append_allowance(path: Path, entry: str, *, product: str, version: str) -> AllowanceFile:

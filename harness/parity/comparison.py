@@ -37,7 +37,7 @@ def compare_evidence(
     steps = steps_of(local.evidence, remote.evidence)
     mine, theirs = local.evidence, remote.evidence
     return (
-        *compare_results(mine.result, theirs.result, noise=noise),
+        *compare_results(mine, theirs, noise=noise),
         *_status(local, remote),
         *compare_files(local, remote, steps=steps, noise=noise),
         *compare_records(

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.model.evidence import Evidence
 from harness.model.run import ExecResult
 from harness.parity.delta import Delta, Kind, shape_of, shorten
 from harness.parity.measured import QUIET, MeasuredNoise
 from harness.parity.text import compare_text
 from harness.parity.values import Place, compare_values
+from harness.parity.vocabulary import error_of
 
 __all__ = ["compare_results", "outcome_of"]
 
 
 def compare_results(
-    local: ExecResult, remote: ExecResult, *, noise: MeasuredNoise = QUIET
+    local: Evidence, remote: Evidence, *, noise: MeasuredNoise = QUIET
 ) -> Iterator[Delta]:
-    """Where two results disagree. Durations are not compared.
+    """Where the results of two runs disagree. Durations are not compared.
 
     The order of causes is kept: outcome, exit code, error, step results, streams.
     A side that failed alone carries its error in the shape of the outcome, so
     that two failures with different causes are two differences.
     """
     yield from _outcome(local, remote)
-    yield from compare_values(local.exit_code, remote.exit_code, _place("exit_code"))
-    yield from compare_values(local.error_type, remote.error_type, _place("error/type"))
-    yield from _error_text(local, remote)
-    yield from compare_values(local.step_results, remote.step_results, _place("step_results"))
-    for name, mine, theirs in (
-        ("stdout", local.stdout, remote.stdout),
-        ("stderr", local.stderr, remote.stderr),
+    mine, theirs = local.result, remote.result
+    yield from compare_values(mine.exit_code, theirs.exit_code, _place("exit_code"))
+    yield from compare_values(mine.error_type, theirs.error_type, _place("error/type"))
+    yield from _error_text(mine.error_message, theirs.error_message)
+    yield from compare_values(mine.step_results, theirs.step_results, _place("step_results"))
+    for name, here, there in (
+        ("stdout", mine.stdout, theirs.stdout),
+        ("stderr", mine.stderr, theirs.stderr),
     ):
-        yield from compare_text(
-            mine, theirs, _place(name), ignore=noise.lines.get(f"{name}/lines", ())
-        )
+        ignored = noise.lines.get(f"{name}/lines", ())
+        yield from compare_text(here, there, _place(name), ignore=ignored)
 
 
 def outcome_of(result: ExecResult) -> str:
@@ -45,27 +47,27 @@ def outcome_of(result: ExecResult) -> str:
     return "succeeded" if result.success else "failed"
 
 
-def _outcome(local: ExecResult, remote: ExecResult) -> Iterator[Delta]:
-    mine, theirs = outcome_of(local), outcome_of(remote)
+def _outcome(local: Evidence, remote: Evidence) -> Iterator[Delta]:
+    mine, theirs = outcome_of(local.result), outcome_of(remote.result)
     if mine == theirs:
         return
     shape = f"{mine}→{theirs}"
-    if local.success != remote.success:
-        failed = remote if local.success else local
-        shape += f" {shape_of(failed.error_message)}"
+    if local.result.success != remote.result.success:
+        failed = remote if local.result.success else local
+        shape += f" {shape_of(error_of(failed))}"
     yield _place("outcome").delta(
         Kind.VALUE, _told(local, mine), _told(remote, theirs), shape=shape
     )
 
 
-def _told(result: ExecResult, word: str) -> str:
-    return shorten(f"{word}: {result.error_message}") if result.error_message else word
+def _told(side: Evidence, word: str) -> str:
+    words = None if side.result.success else error_of(side)
+    return shorten(f"{word}: {words}") if words else word
 
 
-def _error_text(local: ExecResult, remote: ExecResult) -> Iterator[Delta]:
+def _error_text(mine: str | None, theirs: str | None) -> Iterator[Delta]:
     """A text where the other side has none is a missing or an extra text, not another type."""
     place = _place("error/text")
-    mine, theirs = local.error_message, remote.error_message
     if mine is not None and theirs is not None:
         yield from compare_values(mine, theirs, place)
     elif mine is not None:

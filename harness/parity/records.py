@@ -18,6 +18,7 @@ from harness.model.evidence import Record
 from harness.model.run import Json
 from harness.parity.alignment import align
 from harness.parity.delta import Delta, Kind, Order, shorten, show
+from harness.parity.tokens import is_token
 from harness.parity.values import Place, canonical, compare_values, segment
 from harness.parity.vocabulary import name_of, step_of
 
@@ -81,11 +82,16 @@ class Stream:
         )
 
     def told(self, index: int) -> str:
-        """The record in few words."""
+        """The record in few words: without what only stands for a volatile value."""
         record = self.records[index]
         if record.raw is not None:
             return f"line {record.line}: {shorten(record.raw)}"
-        return show(dict(record.fields))
+        telling = {
+            name: value
+            for name, value in record.fields.items()
+            if not (isinstance(value, str) and is_token(value))
+        }
+        return show(telling)
 
 
 def compare_records(

@@ -24,7 +24,7 @@ from harness.parity.rules import (
     TextRule,
 )
 
-__all__ = ["Normaliser", "instant_of"]
+__all__ = ["Normaliser", "instant_of", "is_token"]
 
 NEAR_THE_RUN = timedelta(hours=36)  # a day for every zone on earth, and some hours for the run
 MAX_REMEMBERED = 200_000
@@ -224,6 +224,11 @@ def _is_identifier(value: object) -> bool:
         and any(character.isdigit() for character in value)
         and not _TOKEN.search(value)
     )
+
+
+def is_token(text: str) -> bool:
+    """Whether the text is a token and nothing else, such as `<session:1>`."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def instant_of(value: object) -> datetime | None:

@@ -17,7 +17,7 @@ from harness.model.outcome import Outcome
 from harness.model.run import Json
 from harness.model.verdict import Check
 from harness.parity.acceptance import Acceptance, Problem, accept
-from harness.parity.allowances import AllowanceFile, as_toml
+from harness.parity.allowances import AllowanceFile, as_toml, proposal
 from harness.parity.case import CaseComparison
 from harness.parity.causes import merge
 from harness.parity.delta import Delta
@@ -25,6 +25,7 @@ from harness.parity.delta import Delta
 __all__ = ["DEFAULT_TERM", "CaseRun", "ParityFindings", "judge", "reproduce_command"]
 
 DEFAULT_TERM = timedelta(days=90)
+NO_REASON = "WHY IT IS ACCEPTED"
 ALLOWANCES_CHECK = "allowances"
 MAX_NAMED = 3
 
@@ -51,6 +52,7 @@ class ParityFindings:
     Attributes:
         checks: one for each case, and one for the allowances where they are wrong.
         open: what nothing accepts, merged over the pipelines, causes first.
+        occurrences: the same, each of one pipeline.
         accepted: what an allowance accepts, merged, with the allowance.
         problems: the allowances that are wrong.
         runs: the cases as they were run.
@@ -58,6 +60,7 @@ class ParityFindings:
 
     checks: tuple[Check, ...]
     open: tuple[Difference, ...]
+    occurrences: tuple[Difference, ...]
     accepted: tuple[tuple[Difference, Allowance], ...]
     problems: tuple[Problem, ...]
     runs: tuple[CaseRun, ...]
@@ -71,15 +74,14 @@ class ParityFindings:
         """
         return {
             "cases": [
-                _case_json(run, check) for run, check in zip(self.runs, self.checks, strict=False)
+                _case_json(run, check, self.open)
+                for run, check in zip(self.runs, self.checks, strict=False)
             ],
             "differences": [
                 {
                     **item.to_json(),
                     "reproduce": reproduce_command(command, item),
-                    "allowance": as_toml(
-                        item, reason="WHY IT IS ACCEPTED", expires=today + DEFAULT_TERM
-                    ),
+                    "allowance": as_toml(self._proposal(item, today)),
                 }
                 for item in self.open
             ],
@@ -101,6 +103,14 @@ class ParityFindings:
                 for item in self.problems
             ],
         }
+
+    def _proposal(self, item: Difference, today: date) -> Allowance:
+        return proposal(
+            item,
+            reason=NO_REASON,
+            expires=today + DEFAULT_TERM,
+            occurrences=[other for other in self.occurrences if other.id == item.id],
+        )
 
 
 def judge(
@@ -131,6 +141,7 @@ def judge(
     return ParityFindings(
         checks=tuple(checks),
         open=merge(acceptance.open),
+        occurrences=acceptance.open,
         accepted=_merge_accepted(acceptance.accepted),
         problems=acceptance.problems,
         runs=tuple(runs),
@@ -199,8 +210,9 @@ def _merge_accepted(
     return tuple(sorted(merged, key=lambda pair: (pair[0].cause, pair[0].path, pair[0].id)))
 
 
-def _case_json(run: CaseRun, check: Check) -> Json:
+def _case_json(run: CaseRun, check: Check, left: Sequence[Difference]) -> Json:
     comparison = run.comparison
+    mine = [item for item in left if comparison.pipeline in item.pipelines]
     return {
         "name": comparison.pipeline,
         "outcome": check.outcome.value,
@@ -210,6 +222,8 @@ def _case_json(run: CaseRun, check: Check) -> Json:
         "e2b_s": round(comparison.remote_s, 3),
         "duration_s": round(run.duration_s, 3),
         "differences": len(comparison.differences),
+        "open": sum(item.explained_by is None for item in mine),
+        "following": sum(item.explained_by is not None for item in mine),
         "noise": len(comparison.noise),
         "folder": run.folder,
     }

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from harness.model.evidence import Evidence, Record
 from harness.model.run import Json
 
-__all__ = ["components_of", "failed_step", "name_of", "step_of", "steps_of"]
+__all__ = ["components_of", "error_of", "failed_step", "name_of", "step_of", "steps_of"]
 
 # Source: osiris 0.5.7 core/runner_v0.py (step_start, step_error), remote/proxy_worker.py
 # (step_start, step_failed); metrics carry `step_id`, or `step` among their tags.
@@ -70,6 +70,17 @@ def failed_step(evidence: Evidence) -> str | None:
     for record in evidence.events or ():
         if name_of(record) in STEP_FAILED:
             return step_of(record.fields)
+    return None
+
+
+def error_of(evidence: Evidence) -> str | None:
+    """Why a run failed: the product's own words, else those of the first failed step."""
+    if evidence.result.error_message:
+        return evidence.result.error_message
+    for record in evidence.events or ():
+        if name_of(record) in STEP_FAILED:
+            words = record.fields.get("error")
+            return words if isinstance(words, str) else None
     return None
 
 

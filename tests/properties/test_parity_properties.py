@@ -21,7 +21,7 @@ from harness.model.side import Side
 from harness.parity import compare_case, normalize
 from harness.parity.acceptance import accept
 from harness.parity.alignment import align
-from harness.parity.allowances import as_toml, load_allowances
+from harness.parity.allowances import as_toml, load_allowances, proposal
 
 TODAY = date(2026, 6, 1)
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -242,7 +242,7 @@ def test_paste_ready_allowance_accepts_its_difference(
     with tempfile.TemporaryDirectory() as root:
         file = Path(root) / "1.toml"
         head = 'schema = 1\nproduct = "p"\nversion = "1"\n'
-        entries = "\n".join(as_toml(item, reason="r", expires=TODAY) for item in found)
+        entries = "\n".join(as_toml(proposal(item, reason="r", expires=TODAY)) for item in found)
         file.write_text(head + entries, encoding="utf-8")
         allowances = load_allowances(file, product="p", version="1").allowances
     judged = accept(found, allowances, today=TODAY, compared=["chain"], library=["chain"])

@@ -87,5 +87,5 @@ class OsirisTarget:
         return template_packages(self.environment())
 
     def allowances_file(self) -> Path:
-        """Where the accepted divergences of the released Osiris are declared."""
-        return Path(__file__).parent / "allowances.toml"
+        """Where the accepted divergences of this version of Osiris are declared."""
+        return Path(__file__).parent / "allowances" / f"{self.version}.toml"

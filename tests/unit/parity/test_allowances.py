@@ -8,7 +8,13 @@ import pytest
 
 from harness.errors import BrokenError, UsageError
 from harness.model.difference import Allowance, Difference
-from harness.parity.allowances import append_allowance, as_toml, load_allowances
+from harness.parity.allowances import (
+    append_allowance,
+    as_toml,
+    load_allowances,
+    proposal,
+    read_entry,
+)
 
 HEAD = 'schema = 1\nproduct = "p"\nversion = "1"\n'
 ENTRY = """
@@ -40,6 +46,13 @@ def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def entry_of(difference: Difference, *others: Difference, reason: str = "r") -> str:
+    proposed = proposal(
+        difference, reason=reason, expires=date(2030, 1, 1), occurrences=[difference, *others]
+    )
+    return as_toml(proposed)
 
 
 def load(path: Path) -> tuple[Allowance, ...]:
@@ -118,7 +131,7 @@ def test_file_that_cannot_be_read_is_broken(file: Path) -> None:
 
 def test_pasted_entry_accepts_exactly_the_difference(file: Path) -> None:
     """What the report offers can be pasted as it is."""
-    entry = as_toml(DIFFERENCE, reason='he said "so"\n', expires=date(2030, 1, 1), link="x")
+    entry = entry_of(DIFFERENCE, reason='he said "so"\n')
     (allowance,) = load(write(file, HEAD + entry))
     assert allowance.path == "files/output/a[*][[]1].csv/columns/x"
     assert (allowance.kind, allowance.pipelines) == ("value", ("one", "two"))
@@ -129,16 +142,36 @@ def test_pasted_entry_accepts_exactly_the_difference(file: Path) -> None:
 def test_entry_for_an_error_names_the_error(file: Path) -> None:
     """Another error at the same path is another difference, so its text is pinned."""
     error = replace(DIFFERENCE, path="outcome", local="succeeded", remote="failed: no [x]*")
-    (allowance,) = load(write(file, HEAD + as_toml(error, reason="r", expires=date(2030, 1, 1))))
+    (allowance,) = load(write(file, HEAD + entry_of(error)))
     assert (allowance.local, allowance.remote) == ("succeeded", "failed: no [[]x][*]")
+
+
+def test_entry_for_an_error_that_varies_has_a_star_there(file: Path) -> None:
+    """One cause in two pipelines is one entry, also where its words name the step."""
+    error = replace(DIFFERENCE, path="error/text", local=None, remote="no df_a here")
+    text = entry_of(error, replace(error, remote="no df_bc here"))
+    (allowance,) = load(write(file, HEAD + text))
+    assert (allowance.local, allowance.remote) == (None, "no df_* here")
+
+
+def test_entry_reads_back_as_it_was_written() -> None:
+    """Writing and reading an entry are inverse."""
+    written = proposal(DIFFERENCE, reason="r", expires=date(2030, 1, 1))
+    assert read_entry(as_toml(written)) == written
+    assert read_entry(as_toml(replace(written, count=2, kind=None))) == replace(
+        written, count=2, kind=None
+    )
+    for bad in ("", "x", '[[allowance]]\npath = ""\n'):
+        with pytest.raises(UsageError):
+            read_entry(bad)
 
 
 def test_append_makes_the_file_and_keeps_what_was_there(file: Path) -> None:
     """Comments and order of a file stay; the new entry comes last."""
-    first = as_toml(DIFFERENCE, reason="r", expires=date(2030, 1, 1))
+    first = entry_of(DIFFERENCE)
     append_allowance(file, first, product="p", version="1")
     write(file, file.read_text(encoding="utf-8") + "# kept\n")
-    second = as_toml(replace(DIFFERENCE, path="exit_code"), reason="s", expires=date(2030, 1, 1))
+    second = entry_of(replace(DIFFERENCE, path="exit_code"), reason="s")
     added = append_allowance(file, second, product="p", version="1")
     assert [item.reason for item in added.allowances] == ["r", "s"]
     assert "# kept\n" in file.read_text(encoding="utf-8")

@@ -1,0 +1,187 @@
+"""`harness parity …`: does a pipeline do the same in a sandbox as on this machine?"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.parity_display import ProgressLines, print_difference, print_parity
+from harness.model.run import PipelineCase
+from harness.settings import Settings
+from harness.targets.registry import load_target
+from harness.workflow.parity import ParityOptions, run_parity
+from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
+from harness.workflow.parity_endpoint import FarEnd
+from harness.workflow.parity_selection import select_cases
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True)
+
+TARGET = "osiris"
+
+
+class LiveEndpoint(StrEnum):
+    """What "live" means: the real service, or the emulator in its place."""
+
+    SERVICE = "service"
+    EMULATOR = "emulator"
+
+
+@app.callback()
+def _noun() -> None:
+    """Does a pipeline do the same in a sandbox as on this machine?"""
+
+
+@app.command()
+def run(
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare with the real E2B; needs E2B_API_KEY.")
+    ] = False,
+    live_endpoint: Annotated[
+        LiveEndpoint | None,
+        typer.Option(help="`emulator`: go the live way, with the emulator for the service."),
+    ] = None,
+    osiris: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Version of osiris-pipeline.")
+    ] = None,
+    case: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this case; may be repeated.")
+    ] = None,
+    expression: Annotated[
+        str | None, typer.Option("-k", metavar="EXPR", help="Only cases that this fits, as pytest.")
+    ] = None,
+    no_allowances: Annotated[
+        bool, typer.Option("--no-allowances", help="Accept nothing: list every difference.")
+    ] = False,
+    allowances: Annotated[
+        Path | None, typer.Option(help="Another file of accepted divergences.")
+    ] = None,
+    require: Annotated[
+        bool,
+        typer.Option("--require", "--e2b-require", help="Live and not run is a failure."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    list_cases: Annotated[bool, typer.Option("--list", help="List the cases, run none.")] = False,
+    verbose: Annotated[
+        int,
+        typer.Option("-v", "--verbose", count=True, help="Show accepted ones and noise, too."),
+    ] = 0,
+) -> None:
+    """Runs each case here twice and in a sandbox once, and compares everything."""
+    settings = Settings.load()
+    target = load_target(TARGET, settings=settings, version=osiris)
+    library = target.cases()
+    cases = select_cases(library, names=case or (), expression=expression)
+    if list_cases:
+        _list(cases, as_json=as_json)
+        return
+    far_end = FarEnd.EMULATOR
+    if live_endpoint is LiveEndpoint.EMULATOR:
+        far_end = FarEnd.LIVE_ON_EMULATOR
+    elif live or live_endpoint is LiveEndpoint.SERVICE:
+        far_end = FarEnd.LIVE
+    options = ParityOptions(
+        cases=cases,
+        library=library,
+        far_end=far_end,
+        require=require,
+        accept=not no_allowances,
+        allowances=allowances,
+        command=_again(far_end, osiris, allowances),
+    )
+    verdict = run_parity(settings, target, options, watcher=ProgressLines())
+    if as_json:
+        _print_json(verdict.to_json())
+    else:
+        print_parity(verdict, settings, verbose=verbose > 0)
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def show(
+    identity: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A difference; its first characters do.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show accepted ones and noise, too.")
+    ] = False,
+) -> None:
+    """Shows the last verdict again, or one of its differences whole."""
+    settings = Settings.load()
+    verdict = last_verdict(settings)
+    if identity is None:
+        if as_json:
+            _print_json(verdict.to_json())
+        else:
+            print_parity(verdict, settings, verbose=verbose)
+        return
+    found, everything = find_difference(verdict, identity)
+    if as_json:
+        _print_json(found)
+    else:
+        print_difference(found, everything)
+
+
+@app.command()
+def accept(
+    identity: Annotated[
+        str, typer.Argument(metavar="ID", help="A difference of the last verdict.")
+    ],
+    *,
+    reason: Annotated[str, typer.Option(help="Why it is accepted, for who reads it in a year.")],
+    link: Annotated[str, typer.Option(help="Where the cause is written down.")] = "",
+    expires: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The last day on which it holds; else 90 days."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Accepts a difference of the last verdict: appends an entry to its file of allowances."""
+    settings = Settings.load()
+    day: date | None = expires.date() if expires else None
+    accepted = accept_difference(settings, identity, reason=reason, link=link, expires=day)
+    if as_json:
+        _print_json({"file": str(accepted.file), "entry": accepted.entry})
+        return
+    sys.stdout.write(f"{accepted.entry}\nappended to {accepted.file}\n")
+    sys.stdout.write("next: harness parity run\n")
+
+
+def _again(far_end: FarEnd, osiris: str | None, allowances: Path | None) -> str:
+    """The beginning of a command that runs a case in the same way."""
+    words = ["harness", "parity", "run"]
+    if far_end is FarEnd.LIVE:
+        words.append("--live")
+    elif far_end is FarEnd.LIVE_ON_EMULATOR:
+        words += ["--live-endpoint", "emulator"]
+    if osiris:
+        words += ["--osiris", osiris]
+    if allowances:
+        words += ["--allowances", str(allowances)]
+    return shlex.join(words)
+
+
+def _list(cases: Sequence[PipelineCase], *, as_json: bool) -> None:
+    if as_json:
+        _print_json([{"name": case.name, "purpose": case.purpose} for case in cases])
+        return
+    width = max(len(case.name) for case in cases)
+    for case in cases:
+        sys.stdout.write(f"{case.name:<{width}}  {case.purpose}\n")
+
+
+def _print_json(document: object) -> None:
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

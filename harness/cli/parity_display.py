@@ -1,0 +1,214 @@
+"""How parity looks in a terminal: cases as they end, then differences, causes first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.verdicts import STYLES
+from harness.model.outcome import Outcome
+from harness.model.verdict import Check, Verdict
+from harness.parity import CaseRun
+from harness.settings import Settings
+from harness.workflow.parity import Watcher
+
+__all__ = ["ProgressLines", "print_difference", "print_parity"]
+
+MAX_VALUE_LINES = 6
+MAX_PIPELINES = 4
+Entry = Mapping[str, Any]  # one difference, as verdict.json has it
+
+
+class ProgressLines(Watcher):
+    """Writes one line to standard error whenever something is done."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def began(self, what: str) -> None:
+        """Says what takes a while now."""
+        self._console.print(f"preparing {escape(what)} …", style="dim")
+
+    def finished(self, run: CaseRun, check: Check, *, done: int, total: int) -> None:
+        """Says how a case ended."""
+        compared = run.comparison
+        self._console.print(
+            f"[{done}/{total}]".rjust(9),
+            Text(check.outcome.value.ljust(7), style=STYLES[check.outcome]),
+            Text(f"{compared.pipeline}: local {compared.local}, e2b {compared.remote}"),
+            f"({run.duration_s:.1f} s)",
+        )
+
+
+def print_parity(verdict: Verdict, settings: Settings, *, verbose: bool = False) -> None:
+    """Prints a verdict of parity to standard output.
+
+    Args:
+        verdict: the verdict, as it was written to verdict.json.
+        settings: where reports and runs are.
+        verbose: show also what is accepted, what follows from a cause, and the noise.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    details: Entry = verdict.details
+    _print_cases(console, verdict)
+    _print_troubles(console, verdict)
+    differences: list[Entry] = list(details.get("differences", []))
+    causes = [item for item in differences if item["explained_by"] is None]
+    if causes:
+        console.print(f"\n[bold]{len(causes)} differences[/bold], causes first")
+    for item in differences if verbose else causes:
+        _print_entry(console, item, differences)
+    for item in details.get("allowance_problems", []):
+        console.print(
+            f"\n[red]allowance {escape(item['source'])}[/red] ({escape(item['path'])}): "
+            f"{escape(item['message'])}\n  next: {escape(item['next_step'])}"
+        )
+    if verbose:
+        _print_accepted(console, details.get("accepted", []))
+        _print_noise(console, details.get("noise", []))
+    _print_end(console, verdict, causes, settings)
+
+
+def print_difference(entry: Entry, related: Sequence[Entry]) -> None:
+    """Prints one difference whole, with what follows from it, and how to accept it."""
+    console = Console(highlight=False, soft_wrap=True)
+    _print_entry(console, entry, related, whole=True)
+    for item in related:
+        if item["explained_by"] == entry["id"]:
+            console.print(f"  follows: {escape(item['path'])} ({item['kind']}), {item['count']}x")
+    accepted = entry.get("allowance")
+    if isinstance(accepted, Mapping):
+        console.print(
+            f"\naccepted by {escape(accepted['source'])} until {accepted['expires']}: "
+            f"{escape(accepted['reason'])}"
+        )
+    elif accepted:
+        console.print("\nto accept it, with a reason in the place of the dots:")
+        console.print(f'  harness parity accept {entry["id"]} --reason "…"')
+        console.print("or paste:")
+        console.print(escape(str(accepted)))
+        console.print(f"to see it alone:\n  {escape(str(entry['reproduce']))}")
+
+
+def _print_cases(console: Console, verdict: Verdict) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("case", "here", "sandbox", "verdict", "seconds", "differences"):
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    cases: list[Entry] = list(verdict.details.get("cases", []))  # type: ignore[arg-type]  # of verdict.json
+    for case in cases:
+        outcome = Outcome(case["outcome"])
+        left, following = case["open"], case["following"]
+        accepted = case["differences"] - left - following
+        words = ((left, "open"), (following, "following from them"), (accepted, "accepted"))
+        told = ", ".join(f"{count} {word}" for count, word in words if count)
+        table.add_row(
+            escape(case["name"]),
+            case["local"],
+            case["e2b"],
+            Text(outcome.value, style=STYLES[outcome]),
+            f"{case['duration_s']:.1f}",
+            told or "none",
+        )
+    if cases:
+        console.print(table)
+
+
+def _print_troubles(console: Console, verdict: Verdict) -> None:
+    """What went wrong apart from differences: a broken case, a dead endpoint, no key."""
+    for check in verdict.checks:
+        if check.outcome in {Outcome.BROKEN, Outcome.NOT_RUN} or check.name in {"live", "endpoint"}:
+            first, *rest = check.reason.splitlines() or [""]
+            console.print(Text(check.outcome.value, style=STYLES[check.outcome]), end=" ")
+            console.print(Text(f"{check.name}: {first}"))
+            for line in rest:
+                console.print(Text(f"  {line}"))
+
+
+def _print_entry(
+    console: Console, item: Entry, everything: Sequence[Entry], *, whole: bool = False
+) -> None:
+    place = f"step {item['step']}" if item["step"] else ""
+    if item["component"]:
+        place += f" ({item['component']})"
+    head = Text.assemble(
+        (f"\n{item['id']}", "cyan"), "  ", (item["path"], "bold"), f"  {item['kind']}"
+    )
+    console.print(head)
+    names = item["pipelines"]
+    shown = ", ".join(names if whole else names[:MAX_PIPELINES])
+    if not whole and len(names) > MAX_PIPELINES:
+        shown += f" and {len(names) - MAX_PIPELINES} more"
+    counted = f" · {item['count']}x" if item["count"] > 1 else ""
+    console.print(Text(f"  in {shown}{counted}{f' · {place}' if place else ''}", style="dim"))
+    for label, value in (("here", item["local"]), ("sandbox", item["remote"])):
+        _print_value(console, label, value, whole=whole)
+    following = sum(1 for other in everything if other["explained_by"] == item["id"])
+    if following:
+        console.print(Text(f"  {following} more follow from it", style="dim"))
+
+
+def _print_value(console: Console, label: str, value: str | None, *, whole: bool) -> None:
+    lines = ["(nothing)"] if value is None else (value.splitlines() or [""])
+    limit = len(lines) if whole else MAX_VALUE_LINES
+    for number, line in enumerate(lines[:limit]):
+        console.print(Text(f"  {label if number == 0 else '':<9}{line}"))
+    if len(lines) > limit:
+        console.print(Text(f"  {'':<9}… {len(lines) - limit} more lines"))
+
+
+def _print_accepted(console: Console, accepted: Sequence[Entry]) -> None:
+    if accepted:
+        console.print(f"\n[bold]{len(accepted)} accepted[/bold]")
+    for item in accepted:
+        by = item["allowance"]
+        follows = f", follows from {item['explained_by']}" if item["explained_by"] else ""
+        console.print(
+            f"{item['id']}  {escape(item['path'])}  {item['kind']}  "
+            f"{item['count']}x in {len(item['pipelines'])}{follows}\n"
+            f"  {escape(by['reason'])} ({escape(by['source'])}, until {by['expires']})"
+        )
+
+
+def _print_noise(console: Console, noise: Sequence[Entry]) -> None:
+    """Noise by path: it is learned for a place, and read as a list of kinds."""
+    counts = Counter((item["path"], item["kind"]) for item in noise)
+    if counts:
+        console.print(f"\n[bold]{sum(counts.values())} places of noise[/bold] between local runs")
+    for (path, kind), count in counts.most_common():
+        console.print(f"  {escape(path)}  {kind}  {count}x")
+
+
+def _print_end(
+    console: Console, verdict: Verdict, causes: Sequence[Entry], settings: Settings
+) -> None:
+    details: Entry = verdict.details
+    counts = Counter(check.outcome for check in verdict.checks)
+    told = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
+    target = details.get("target") or {}
+    accepted = [item for item in details.get("accepted", []) if item["explained_by"] is None]
+    console.print(
+        f"\n[bold]parity[/bold] of {target.get('name')} {target.get('version')} "
+        f"on {verdict.endpoint}:",
+        Text(verdict.outcome.value, style=STYLES[verdict.outcome]),
+        f"({told}) · {len(causes)} open, {len(accepted)} accepted, "
+        f"{len(details.get('noise', []))} noise · {verdict.duration_s:.0f} s",
+    )
+    if verdict.interrupted:
+        console.print("interrupted before its end; every sandbox is ended")
+    if details.get("cases"):
+        console.print(f"runs: {settings.testing_env / 'runs' / str(details.get('run_id'))}")
+    console.print(f"report: {settings.reports / verdict.session / 'verdict.json'}")
+    if causes:
+        first = causes[0]
+        console.print("\nthe first one alone:")
+        console.print(f"  {escape(str(first['reproduce']))}")
+        console.print("whole, with what follows from it:")
+        console.print(f"  harness parity show {first['id']}")
+        console.print("to accept it, paste this (or `harness parity accept`):")
+        console.print(escape(str(first["allowance"])))

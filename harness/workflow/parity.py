@@ -1,0 +1,246 @@
+"""The parity category: every case here and in a sandbox, compared, as one verdict.
+
+Each case runs locally twice, to learn what differs by itself, and remotely once.
+Whatever happens, the session ends in a verdict: also where the far end is dead,
+where live was asked for without a key, and where a person ended it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from harness.clock import Clock, SystemClock
+from harness.errors import BrokenError, HarnessError, LeakError, NotRunError, UsageError
+from harness.model.outcome import Outcome
+from harness.model.run import Json, PipelineCase
+from harness.model.side import Endpoint
+from harness.model.verdict import Check, Verdict
+from harness.parity import CaseRun, ParityFindings, judge
+from harness.parity.allowances import AllowanceFile, load_allowances
+from harness.ports import Target
+from harness.redaction.redact import Redactor
+from harness.reports.session import write_session
+from harness.settings import Settings
+from harness.workflow.parity_endpoint import FarEnd, far_end
+from harness.workflow.parity_runs import CaseRunner
+
+__all__ = ["PRODUCT", "SESSION", "ParityOptions", "Watcher", "run_parity"]
+
+SESSION = "parity"
+PRODUCT = "osiris-pipeline"
+JOBS = 2  # cases side by side; each of them runs one side after the other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityOptions:
+    """What a parity run was asked for.
+
+    Attributes:
+        cases: what to run; the whole library where it is the same as `library`.
+        library: every case that there is.
+        far_end: what the remote side runs on.
+        require: asked for and not run is a failure.
+        accept: whether known divergences are accepted.
+        allowances: the file of accepted divergences; the target's own where it is None.
+        command: the beginning of a command that runs a case again, for the report.
+        jobs: how many cases run side by side.
+    """
+
+    cases: tuple[PipelineCase, ...]
+    library: tuple[PipelineCase, ...]
+    far_end: FarEnd = FarEnd.EMULATOR
+    require: bool = False
+    accept: bool = True
+    allowances: Path | None = None
+    command: str = "harness parity run"
+    jobs: int = JOBS
+
+
+class Watcher:
+    """What a person sees while it runs; this one shows nothing."""
+
+    def began(self, what: str) -> None:
+        """A part of the preparation begins."""
+
+    def finished(self, run: CaseRun, check: Check, *, done: int, total: int) -> None:
+        """A case has been run and compared."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Session:
+    """What is known of the session so far."""
+
+    settings: Settings
+    target: Target
+    options: ParityOptions
+    watcher: Watcher
+    clock: Clock
+    allowances: AllowanceFile
+    redactor: Redactor
+    run_id: str
+    started_at: datetime
+    started_s: float
+    runs: dict[str, CaseRun] = field(default_factory=dict)
+    trouble: list[Check] = field(default_factory=list)
+    no_room: BrokenError | None = None
+    interrupted: bool = False
+    leak: bool = False
+
+
+def run_parity(
+    settings: Settings,
+    target: Target,
+    options: ParityOptions,
+    *,
+    watcher: Watcher | None = None,
+    clock: Clock | None = None,
+) -> Verdict:
+    """Runs and compares the cases, and writes the session's report.
+
+    Args:
+        settings: folders, key and flags.
+        target: the system under test.
+        options: what was asked for.
+        watcher: is told how it goes.
+        clock: the time.
+
+    Raises:
+        UsageError: if the file of allowances or a setting is wrong.
+        BrokenError: if the report, or anything at all, cannot be written.
+    """
+    clock = clock or SystemClock()
+    path = options.allowances or target.allowances_file()
+    session = _Session(
+        settings=settings,
+        target=target,
+        options=options,
+        watcher=watcher or Watcher(),
+        clock=clock,
+        allowances=load_allowances(path, product=PRODUCT, version=target.version),
+        redactor=Redactor.of_process(root=settings.root, secrets=settings.secrets()),
+        run_id=_new_run_id(clock),
+        started_at=clock.now(),
+        started_s=clock.monotonic_s(),
+    )
+    why_not = settings.why_not_live() if options.far_end is FarEnd.LIVE else None
+    if why_not is None:
+        _compare_all(session)
+    else:
+        outcome = Outcome.FAILED if options.require or settings.required else Outcome.NOT_RUN
+        session.trouble.append(Check(name="live", outcome=outcome, reason=why_not))
+    verdict = _verdict(session)
+    write_session(settings.reports, verdict)
+    return verdict
+
+
+def _new_run_id(clock: Clock) -> str:
+    """Sortable by time, unique, fit for a folder."""
+    return f"parity-{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _compare_all(session: _Session) -> None:
+    """Runs the cases; what keeps them from it becomes a check, so that the verdict says why."""
+    try:
+        session.watcher.began(f"{session.target.name} {session.target.version}")
+        packages = len(session.target.template_packages())
+        session.watcher.began(f"{session.options.far_end} with {packages} packages")
+        with far_end(session.options.far_end, session.target, session.settings) as endpoint:
+            _run_cases(session, endpoint)
+    except KeyboardInterrupt:
+        session.interrupted = True
+    except UsageError:
+        raise
+    except HarnessError as error:
+        if session.no_room is error:
+            raise
+        session.leak = isinstance(error, LeakError)
+        outcome = Outcome.NOT_RUN if isinstance(error, NotRunError) else Outcome.BROKEN
+        reason = "\n".join(error.lines())
+        session.trouble.append(Check(name="endpoint", outcome=outcome, reason=reason))
+
+
+def _run_cases(session: _Session, endpoint: Endpoint) -> None:
+    """All cases, some side by side; an interruption ends what runs, in order.
+
+    Raises:
+        KeyboardInterrupt: after everything that was started has ended.
+        BrokenError: if the disk takes no more.
+    """
+    settings, options = session.settings, session.options
+    runner = CaseRunner(
+        target=session.target,
+        endpoint=endpoint,
+        folder=settings.testing_env / "runs" / session.run_id,
+        root=settings.root,
+        mirror=settings.testing_env / "logs" / "remote",
+        redactor=session.redactor,
+        clock=session.clock,
+    )
+    with ThreadPoolExecutor(max_workers=options.jobs, thread_name_prefix="case") as pool:
+        pending = {pool.submit(runner.run, case) for case in options.cases}
+        try:
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    _take(session, future)
+        except BaseException as error:
+            if isinstance(error, BrokenError):
+                session.no_room = error
+            for future in pending:
+                future.cancel()
+            runner.abort()
+            raise
+
+
+def _take(session: _Session, future: Future[CaseRun]) -> None:
+    run = future.result()
+    session.runs[run.comparison.pipeline] = run
+    check = _judged(session, [run]).checks[0]
+    total = len(session.options.cases)
+    session.watcher.finished(run, check, done=len(session.runs), total=total)
+
+
+def _judged(session: _Session, runs: Sequence[CaseRun]) -> ParityFindings:
+    return judge(
+        runs,
+        session.allowances if session.options.accept else None,
+        today=session.started_at.date(),
+        library=[case.name for case in session.options.library],
+    )
+
+
+def _verdict(session: _Session) -> Verdict:
+    options, today = session.options, session.started_at.date()
+    order = [case.name for case in options.cases]
+    findings = _judged(session, [session.runs[name] for name in order if name in session.runs])
+    checks = [*session.trouble, *findings.checks]
+    if session.interrupted:
+        checks += [
+            Check(name=name, outcome=Outcome.BROKEN, reason="interrupted before its end")
+            for name in order
+            if name not in session.runs
+        ]
+    details: dict[str, Json] = {
+        "run_id": session.run_id,
+        "target": {"name": session.target.name, "version": session.target.version},
+        "product": PRODUCT,
+        "allowances_file": str(session.allowances.path),
+        "accepting": options.accept,
+        **findings.to_json(command=options.command, today=today),
+    }
+    redact = session.redactor
+    return Verdict(
+        session=SESSION,
+        endpoint=options.far_end.value,
+        started_at=session.started_at,
+        duration_s=session.clock.monotonic_s() - session.started_s,
+        checks=tuple(replace(check, reason=redact.text(check.reason)) for check in checks),
+        leak=session.leak,
+        interrupted=session.interrupted,
+        details={key: redact.json(value) for key, value in details.items()},
+    )

@@ -1,0 +1,183 @@
+"""Runs one case as often as parity asks for, and turns each run into evidence."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.clock import Clock
+from harness.errors import BrokenError, HarnessError, InterruptedRunError
+from harness.model.evidence import Evidence
+from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, PipelineCase
+from harness.model.side import Endpoint, Side
+from harness.parity import CaseComparison, CaseRun, compare_case
+from harness.ports import ExecutionAdapter, PrepareFailedError, Target
+from harness.redaction.redact import Redactor
+from harness.workflow.log_mirror import LogMirror
+
+__all__ = ["CaseRunner"]
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+@dataclass(slots=True, kw_only=True)
+class CaseRunner:
+    """Runs cases, each on both sides; safe to be used from several threads.
+
+    Attributes:
+        target: the system under test.
+        endpoint: the far end.
+        folder: the folder of this run of parity; each case gets one of its own in it.
+        root: the project folder, for relative paths in reports.
+        mirror: where the remote side's logs can be watched, one folder for each case.
+        redactor: takes secrets out of mirrored logs.
+        clock: measures durations.
+    """
+
+    target: Target
+    endpoint: Endpoint
+    folder: Path
+    root: Path
+    mirror: Path
+    redactor: Redactor
+    clock: Clock
+    _adapters: set[ExecutionAdapter] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _aborted: bool = False
+
+    def run(self, case: PipelineCase) -> CaseRun:
+        """Runs the case locally twice and remotely once, and compares.
+
+        What the product does is part of the comparison; a side that cannot be run
+        at all makes it broken.
+
+        Raises:
+            BrokenError: if the disk takes no more, for then no case can be run.
+            InterruptedRunError: if `abort` was called meanwhile.
+        """
+        started_s = self.clock.monotonic_s()
+        folder = self.folder / case.name
+        try:
+            comparison = self._compared(case, folder)
+        except InterruptedRunError:
+            raise
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise _no_room(error, self.folder) from error
+            comparison = _broken(case, f"{type(error).__name__}: {error}")
+        except HarnessError as error:
+            comparison = _broken(case, "; ".join(error.lines()))
+        return CaseRun(
+            comparison=comparison,
+            duration_s=self.clock.monotonic_s() - started_s,
+            folder=str(folder.relative_to(self.root)) if folder.is_relative_to(self.root) else "",
+        )
+
+    def abort(self) -> None:
+        """Ends what runs, and begins nothing more; from any thread."""
+        with self._lock:
+            self._aborted = True
+            adapters = tuple(self._adapters)
+        for adapter in adapters:
+            adapter.abort()
+
+    def _compared(self, case: PipelineCase, folder: Path) -> CaseComparison:
+        first = self._observe(case, Side.LOCAL, folder / "local-1")
+        second = self._observe(case, Side.LOCAL, folder / "local-2")
+        place = folder / "e2b"
+        context = self._context(place, Side.E2B)
+        with LogMirror(context.logs_dir, self.mirror / case.name, self.redactor):
+            remote = self._observe(case, Side.E2B, place, context=context)
+        return compare_case(first, second, remote, expect_success=case.expect_success)
+
+    def _observe(
+        self,
+        case: PipelineCase,
+        side: Side,
+        folder: Path,
+        *,
+        context: ExecutionContext | None = None,
+    ) -> Evidence:
+        context = context or self._context(folder, side)
+        context.base_path.mkdir(parents=True, exist_ok=True)
+        adapter = self._adapter(side)
+        try:
+            return self._evidence(adapter, case, side, context)
+        finally:
+            with self._lock:
+                self._adapters.discard(adapter)
+            adapter.close()
+
+    def _evidence(
+        self, adapter: ExecutionAdapter, case: PipelineCase, side: Side, context: ExecutionContext
+    ) -> Evidence:
+        try:
+            prepared = adapter.prepare(case, context)
+        except PrepareFailedError as refusal:
+            self._check()
+            return self._gathered(side, case, context, refusal.result, None)
+        result = adapter.execute(prepared, context)
+        self._check()
+        collected = adapter.collect(prepared, context)
+        self._check()
+        return self._gathered(side, case, context, result, collected)
+
+    def _gathered(
+        self,
+        side: Side,
+        case: PipelineCase,
+        context: ExecutionContext,
+        result: ExecResult,
+        collected: CollectedArtifacts | None,
+    ) -> Evidence:
+        """The evidence; a place of this run is also volatile as seen from the project folder."""
+        evidence = self.target.gather(side, case, context, result, collected)
+        volatile = dict(evidence.volatile or {})
+        for value, token in tuple(volatile.items()):
+            path = Path(value)
+            if path.is_relative_to(self.folder) and path.is_relative_to(self.root):
+                volatile[str(path.relative_to(self.root))] = f"<relative-{token.strip('<>')}>"
+        return replace(evidence, volatile=volatile)
+
+    def _adapter(self, side: Side) -> ExecutionAdapter:
+        self._check()
+        adapter = self.target.adapter(side, self.endpoint if side is Side.E2B else None)
+        with self._lock:
+            self._adapters.add(adapter)
+        self._check()
+        return adapter
+
+    def _context(self, folder: Path, side: Side) -> ExecutionContext:
+        return ExecutionContext(
+            session_id=f"{side.value}-{secrets.token_hex(6)}",
+            base_path=folder,
+            started_at=self.clock.now(),
+        )
+
+    def _check(self) -> None:
+        """What is told after an abort is not the product's own end, and no evidence.
+
+        Raises:
+            InterruptedRunError: if `abort` was called.
+        """
+        if self._aborted:
+            raise InterruptedRunError(
+                "the run was interrupted",
+                expected="to run every case to its end",
+                next_step="run it again",
+            )
+
+
+def _broken(case: PipelineCase, why: str) -> CaseComparison:
+    return CaseComparison(pipeline=case.name, local="-", remote="-", broken=why)
+
+
+def _no_room(error: OSError, folder: Path) -> BrokenError:
+    return BrokenError(
+        f"{error.filename or folder}: {error.strerror}",
+        expected="a folder testing_env that this user may write to, with space left",
+        next_step=f"df -h {folder.parent} && ls -ld {folder.parent}, then run again",
+    )
