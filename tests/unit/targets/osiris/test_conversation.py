@@ -124,6 +124,7 @@ def test_abort_from_another_thread_ends_the_question(tmp_path: Path) -> None:
         asking.join(20)
         child.abort()
     assert [answer.ending for answer in answers] == [Ending.CRASHED]
+    assert "SIGTERM" in str(answers[0].error)
 
 
 def test_close_twice_is_fine_and_ends_the_child(tmp_path: Path) -> None:

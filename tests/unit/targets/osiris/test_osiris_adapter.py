@@ -135,13 +135,13 @@ def test_deadline_ends_the_run_and_keeps_what_is_there(
     """A hang of the product is a result that says so; its events up to then are evidence."""
     case = make_case(
         "SELECT count(*) FROM range(10000000) AS a(i), range(10000000) AS b(j) WHERE hash(i) <> j",
-        deadline_s=4.0,
+        deadline_s=6.0,
     )
     prepared = adapter.prepare(case, context)
     result = adapter.execute(prepared, context)
     assert (result.timed_out, result.success, result.exit_code) == (True, False, 124)
     assert result.error_message is not None
-    assert "deadline of 4 s" in result.error_message
+    assert "deadline of 6 s" in result.error_message
     evidence = target.gather(Side.LOCAL, case, context, result, adapter.collect(prepared, context))
     assert evidence.broken is None
     assert evidence.events is not None
@@ -334,9 +334,12 @@ def test_e2b_side_without_a_key_is_refused_by_the_product(
 ) -> None:
     """The product's own words on a missing key come through."""
     endpoint = Endpoint(name="emulator", env={})
-    with OsirisAdapter(
-        side=Side.E2B, environment=environment, settings=settings, endpoint=endpoint
-    ) as adapter, pytest.raises(PrepareFailedError) as caught:
+    with (
+        OsirisAdapter(
+            side=Side.E2B, environment=environment, settings=settings, endpoint=endpoint
+        ) as adapter,
+        pytest.raises(PrepareFailedError) as caught,
+    ):
         adapter.prepare(make_case(), context)
     assert "E2B_API_KEY not found" in caught.value.happened
     assert caught.value.compiled
@@ -344,6 +347,7 @@ def test_e2b_side_without_a_key_is_refused_by_the_product(
 
 
 def test_e2b_side_with_a_dead_service_is_broken_evidence(
+    *,
     environment: OsirisEnvironment,
     settings: Settings,
     target: OsirisTarget,
