@@ -7,6 +7,7 @@ of a file is reported together. docs/reference/allowances.md describes the forma
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import tempfile
@@ -161,9 +162,31 @@ def _pattern(values: Sequence[str | None]) -> str | None:
         return None
     if len(set(texts)) == 1:
         return escape(texts[0])
-    head = os.path.commonprefix(texts)
+    head = _common_head(texts)
     rest = [text[len(head) :][::-1] for text in texts]
-    return f"{escape(head)}*{escape(os.path.commonprefix(rest)[::-1])}"
+    return f"{escape(head)}*{escape(_common_head(rest)[::-1])}"
+
+
+def _common_head(texts: Sequence[str]) -> str:
+    columns = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
+    return "".join(column[0] for column in columns)
+
+
+def read_entry(text: str) -> Allowance:
+    """The allowance that one entry says.
+
+    Raises:
+        UsageError: if it is not one entry, or not a valid one.
+    """
+    place = Path("the entry")
+    try:
+        entries = tomllib.loads(text).get("allowance", [])
+    except tomllib.TOMLDecodeError as error:
+        raise _refused(place, [f"not TOML: {error}"]) from error
+    problems = _entry_problems(entries[0]) if len(entries) == 1 else ["not one entry"]
+    if problems:
+        raise _refused(place, problems)
+    return _allowance(entries[0], text.splitlines()[0].strip("# "))
 
 
 def append_allowance(path: Path, entry: str, *, product: str, version: str) -> AllowanceFile:
