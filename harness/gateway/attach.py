@@ -24,7 +24,7 @@ from harness.orphans.ledger import LEDGER_NAME
 from harness.sdk.endpoint import ApiEndpoint
 from harness.settings import SECRET_NAMES, Secret
 
-__all__ = ["Gateway", "new_run_id"]
+__all__ = ["Gateway", "checked_run_id"]
 
 LEAK = int(ExitCode.LEAK)
 LOG_TAIL = 6
@@ -35,10 +35,22 @@ _KEPT_FROM_IT = frozenset({*SECRET_NAMES, "E2B_ACCESS_TOKEN"})
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def new_run_id(clock: Clock | None = None) -> str:
-    """A name for a run: sortable by time, unique, fit for a folder."""
-    now = (clock or SystemClock()).now()
-    return f"run-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def checked_run_id(run_id: str | None = None, *, clock: Clock | None = None) -> str:
+    """The run's name; a new one, sortable by time and unique, where none is given.
+
+    Raises:
+        UsageError: if it is not fit for a folder.
+    """
+    if run_id is None:
+        now = (clock or SystemClock()).now()
+        return f"run-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    if not _RUN_ID.fullmatch(run_id):
+        raise UsageError(
+            f"run id {run_id!r}",
+            expected="letters, digits, dots, dashes and underscores, at most 100",
+            next_step="choose another run id, or leave it out",
+        )
+    return run_id
 
 
 class Gateway:
@@ -65,13 +77,7 @@ class Gateway:
         state_dir: Path,
         grace_s: float = 5.0,
     ) -> None:
-        self.run_id = run_id or new_run_id()
-        if not _RUN_ID.fullmatch(self.run_id):
-            raise UsageError(
-                f"run id {self.run_id!r}",
-                expected="letters, digits, dots, dashes and underscores, at most 100",
-                next_step="choose another run id, or leave it out",
-            )
+        self.run_id = checked_run_id(run_id)
         self._upstream, self._name = _upstream(upstream, key)
         self._state_dir = state_dir.resolve()
         self._grace_s = grace_s
