@@ -18,6 +18,8 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 # nox kills a child 0.3 s after Ctrl-C unless told otherwise; ending sandboxes takes longer.
 INTERRUPT_TIMEOUT_S = 20
 TERMINATE_TIMEOUT_S = 10
+# The live tests run too, with the emulator in the service's place: tests are code as well.
+EVERYTHING = ("--live-endpoint=emulator", "-n", "2", "--dist", "worksteal")
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -86,7 +88,7 @@ def report(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The project's own tests: unit, contract, smoke, parity and orphans on the emulator."""
     install(session, "tests")
-    run_harness(session, "suite", "pytest", "--session", "tests", *session.posargs)
+    run_harness(session, "suite", "pytest", "--session", "tests", *EVERYTHING, *session.posargs)
 
 
 @nox.session(tags=["offline", "check"])
