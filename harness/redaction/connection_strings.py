@@ -17,13 +17,13 @@ MASK = b"***"
 
 _HEAD = re.compile(rb"(?<![A-Za-z0-9+.\-])(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{0,31})://")
 # A mask of ours holds angle brackets; they may stand inside, but none else.
-_RUN = re.compile(rb"(?:<secret:[^<>\s]*>|[^\s\"'<>`\\]|\\(?![nrt\"'])){1,2048}")
+_RUN = re.compile(rb"(?:<secret:[^<>\s]*>|[^\x00-\x20\x7f\"'<>`\\]|\\(?![nrt\"'])){1,2048}")
 _QUERY = re.compile(rb"[?&][A-Za-z_][\w.\-]*=")
 _USER_AND_REST = re.compile(rb"[^/?#:@\[]*:(?P<rest>[^/?#]*)")
 _PORT = re.compile(rb"\d{0,5}")
 # A password with blanks or quotes; what follows the `@` must look like a host.
 _ODD = re.compile(
-    rb"[^\s:/@\[\"'<>]{0,64}:(?!\d{1,5}(?:[/\s\"',;)]|$))(?![\s/])[^\r\n@]{1,128}@(?=[A-Za-z0-9\[(])"
+    rb"[^\s:/@\[\"'<>]{0,64}:(?!\d{1,5}(?:[/\s\"',;)]|$))(?![\s/])[^\x00-\x08\x0a-\x1f@]{1,128}@(?=[A-Za-z0-9\[(])"
 )
 _GO_DSN = re.compile(rb"(?<![\w.\-])[\w.\-]{1,64}:[^\s\"']{1,128}@(?=(?:tcp|tcp6|udp|unix)\()")
 _PLACEHOLDER = re.compile(
@@ -32,6 +32,7 @@ _PLACEHOLDER = re.compile(
 )
 # A long word with a digit instead of a user is a token, as in `https://<token>@host/`.
 _TOKEN = re.compile(rb"(?=[^\d]*\d)[\w.\-]{20,}")
+_HOST = re.compile(rb"[A-Za-z0-9\[(*<${]")
 _NEXT_URL = re.compile(rb"[,;|]?[A-Za-z][A-Za-z0-9+.\-]*://")
 # Their paths hold `@` as a matter of course (npm scopes, versions, user pages).
 _WEB = re.compile(rb"(?:git\+|svn\+|hg\+)?(?:https?|wss?|ftps?|ssh|file|s3|gs|oci|git|pkg|npm)")
@@ -66,6 +67,8 @@ def credential_spans(data: bytes) -> list[tuple[int, int]]:
         userinfo = data[span.start : span.end]
         user, colon, password = userinfo.partition(b":")
         token = not colon and _TOKEN.fullmatch(user) is not None
+        if not _HOST.match(data, span.end + 1):
+            continue
         if ((colon and password) or token) and not _PLACEHOLDER.fullmatch(userinfo):
             found.append((span.start, span.end))
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
@@ -74,12 +74,14 @@ class Span:
         end: the byte after the last one.
         name: the secret's name.
         encoding: how it is written there.
+        value: the secret's own bytes; never shown.
     """
 
     start: int
     end: int
     name: str
     encoding: str
+    value: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ class _Needle:
     name: str
     encoding: str
     data: bytes = field(repr=False)
+    value: bytes = field(repr=False)
     skip: int = 0  # bytes of surroundings before the value
     bounded: bool = False  # the value must end where the word ends
 
@@ -96,6 +99,13 @@ class KnownValues:
 
     Args:
         secrets: the values; where two are equal, the first one's name counts.
+
+    Attributes:
+        strong: the values that are looked for everywhere.
+        weak: the names of those that count beside their name only.
+        placeholders: the names of those that are not looked for.
+        longest_bytes: the length of the longest thing that is looked for.
+        longest_multiline_bytes: the same of those with a line break before their end; 0 for none.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
@@ -106,24 +116,17 @@ class KnownValues:
         for secret in secrets:
             for needle in self._needles(secret):
                 needles.setdefault(needle.data, needle)
-        self._all = tuple(needles.values())
+        self.longest_bytes = max(map(len, needles), default=0)
+        self.longest_multiline_bytes = max(
+            (len(data) for data in needles if b"\n" in data[:-1]), default=0
+        )
         beginnings: dict[bytes, list[_Needle]] = {}
-        for needle in self._all:
+        for needle in needles.values():
             beginnings.setdefault(needle.data[:_BEGINNING_BYTES], []).append(needle)
         self._table = tuple(beginnings.values())
         self._automaton = BytesAhoCorasick(
             list(beginnings), matchkind=MatchKind.Standard, implementation=Implementation.DFA
         )
-
-    @property
-    def longest_bytes(self) -> int:
-        """The length of the longest thing that is looked for."""
-        return max((len(needle.data) for needle in self._all), default=0)
-
-    @property
-    def longest_multiline_bytes(self) -> int:
-        """The length of the longest one with a line break before its end; 0 where none has."""
-        return max((len(n.data) for n in self._all if b"\n" in n.data[:-1]), default=0)
 
     def spans(self, data: bytes) -> list[Span]:
         """Where values stand, in order; spans that overlap are one, named after the longest."""
@@ -136,7 +139,15 @@ class KnownValues:
                 if needle.bounded and _is_word(data[end : end + 1]):
                     continue
                 begin = start + needle.skip
-                found.append(Span(start=begin, end=end, name=needle.name, encoding=needle.encoding))
+                found.append(
+                    Span(
+                        start=begin,
+                        end=end,
+                        name=needle.name,
+                        encoding=needle.encoding,
+                        value=needle.value,
+                    )
+                )
         return _united(found)
 
     def _needles(self, secret: Secret) -> list[_Needle]:
@@ -149,8 +160,9 @@ class KnownValues:
             self.weak += (secret.name,)
             return _in_context(secret)
         self.strong += (secret,)
+        raw = value.encode("utf-8", "surrogateescape")
         return [
-            _Needle(name=secret.name, encoding=form.encoding, data=form.data)
+            _Needle(name=secret.name, encoding=form.encoding, data=form.data, value=raw)
             for form in forms(value)
         ]
 
@@ -179,6 +191,7 @@ def _in_context(secret: Secret) -> list[_Needle]:
                     name=secret.name,
                     encoding="plain",
                     data=before + value,
+                    value=value,
                     skip=len(before),
                     bounded=True,
                 )
@@ -201,10 +214,5 @@ def _united(spans: list[Span]) -> list[Span]:
         last = united[-1]
         named = span if span.end - span.start > longest else last
         longest = max(longest, span.end - span.start)
-        united[-1] = Span(
-            start=last.start,
-            end=max(last.end, span.end),
-            name=named.name,
-            encoding=named.encoding,
-        )
+        united[-1] = replace(named, start=last.start, end=max(last.end, span.end))
     return united

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harness.redaction.known import KnownValues, Span
 
@@ -23,7 +24,14 @@ def found_across_lines(known: KnownValues, data: bytes) -> Iterator[Span]:
     if b"\n" in data:
         yield from _found(known, data, data.translate(None, b"\r\n"), _REAL)
     if b"\\n" in data or b"=\n" in data or b"=\r\n" in data:
-        yield from _found(known, data, _WRITTEN.sub(b"", data), _WRITTEN)
+        yield from _found(known, data, _without_written_breaks(data), _WRITTEN)
+
+
+def _without_written_breaks(data: bytes) -> bytes:
+    """What the expression matches taken out; its `sub` would take ten times as long."""
+    for written in (b"\\r", b"\\n", b"=\r\n", b"=\n"):
+        data = data.replace(written, b"")
+    return data.translate(None, b"\r\n")
 
 
 def _found(
@@ -41,9 +49,4 @@ def _found(
         before = bisect.bisect_right(cuts, span.start)
         within = bisect.bisect_left(cuts, span.end)
         if within > before:
-            yield Span(
-                start=span.start + removed[before],
-                end=span.end + removed[within],
-                name=span.name,
-                encoding=span.encoding,
-            )
+            yield replace(span, start=span.start + removed[before], end=span.end + removed[within])

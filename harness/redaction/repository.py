@@ -29,7 +29,7 @@ from harness.model.finding import Finding
 from harness.model.run import Json
 from harness.redaction.scan import Scanner, ScanResult
 
-__all__ = ["BASELINE", "scan_repository", "tracked_files", "write_baseline"]
+__all__ = ["BASELINE", "TRACKED_ENV_FILE", "scan_repository", "tracked_files", "write_baseline"]
 
 BASELINE = ".secrets.baseline"
 TRACKED_ENV_FILE = "tracked-env-file"

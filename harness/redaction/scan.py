@@ -7,6 +7,7 @@ What cannot be read is named; nothing is skipped in silence.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import io
@@ -36,6 +37,7 @@ from harness.secret_values import Secret
 __all__ = ["ScanLimits", "ScanResult", "Scanner", "Unread"]
 
 MAX_FINDINGS_OF_A_KIND = 20  # in one file and encoding
+_PACKAGE_FOLDERS = frozenset({"dist-packages", "node_modules", "site-packages"})
 PRAGMA = b"pragma: allowlist secret"
 
 
@@ -117,9 +119,6 @@ class Scanner:
         self.detects = detect
         self._limits = limits or ScanLimits()
         self._digest_key = digest_key or secrets.token_bytes(32)
-        self._digests = {
-            s.name: self._digest(s.reveal().encode("utf-8", "replace")) for s in values
-        }
 
     def scan_folder(
         self,
@@ -131,29 +130,33 @@ class Scanner:
     ) -> None:
         """Scans everything below a folder; symbolic links are named, not followed.
 
+        Installed packages are full of examples: in them only known values are looked for.
+
         Args:
             folder: where to begin.
             result: takes what is found.
             prefix: put before the paths in findings.
             exclude: files and folders that are left out, resolved.
         """
-        pending = [(folder, prefix)]
+        pending = [(folder, prefix, self)]
         while pending:
-            current, name = pending.pop()
+            current, name, scanner = pending.pop()
             try:
                 entries = sorted(os.scandir(current), key=lambda entry: entry.name)
             except OSError as error:
                 result.unread.append(Unread(path=name or ".", reason=_reason(error)))
                 continue
+            if current.name in _PACKAGE_FOLDERS or any(e.name == "pyvenv.cfg" for e in entries):
+                scanner = scanner.without_detectors()
             for entry in entries:
                 path, shown = Path(entry.path), f"{name}{entry.name}"
                 if path in exclude:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     self._scan_name(shown, result)
-                    pending.append((path, f"{shown}/"))
+                    pending.append((path, f"{shown}/", scanner))
                 else:
-                    self.scan_file(path, result, shown=shown)
+                    scanner.scan_file(path, result, shown=shown)
 
     def scan_file(self, path: Path, result: ScanResult, *, shown: str) -> None:
         """Scans one file and its name; what is no regular file is named.
@@ -194,6 +197,12 @@ class Scanner:
     def scan_bytes(self, data: bytes, result: ScanResult, *, shown: str) -> None:
         """Scans bytes as if they were a file."""
         self._scan_content(io.BytesIO(data), shown, result)
+
+    def without_detectors(self) -> Scanner:
+        """The same scanner, for known values alone."""
+        scanner = copy.copy(self)
+        scanner.detects = False
+        return scanner
 
     def _scan_content(self, stream: IO[bytes], shown: str, result: ScanResult) -> None:
         head = stream.read(HEAD_BYTES)
@@ -270,10 +279,10 @@ class Scanner:
         """Kind, encoding, position and digest of what ends after `new_from`, by position."""
         spans = self.known.spans(data)
         hits = [
-            (s.name, s.encoding, s.start, self._digests[s.name]) for s in spans if s.end > new_from
+            (s.name, s.encoding, s.start, self._digest(s.value)) for s in spans if s.end > new_from
         ]
         hits += [
-            (s.name, f"{s.encoding}, over lines", s.start, self._digests[s.name])
+            (s.name, f"{s.encoding}, over lines", s.start, self._digest(s.value))
             for s in found_across_lines(self.known, data)
             if s.end > new_from
         ]
@@ -292,7 +301,7 @@ class Scanner:
                 encoding=f"{span.encoding}, in the file's name",
                 path=self._safe(shown),
                 line=0,
-                digest=self._digests[span.name],
+                digest=self._digest(span.value),
             )
             for span in self.known.spans(name)
         ]

@@ -164,6 +164,22 @@ def test_scan_folder_names_paths_below_it(tmp_path: Path) -> None:
     assert (result.files, result.findings) == (0, [])
 
 
+def test_scan_folder_installed_packages_count_for_known_values_alone(tmp_path: Path) -> None:
+    """A package's examples are no leak; a known value in it is."""
+    example = f"url = '{DETECTABLE['connection-string']}'\n"
+    for folder in ("venv/lib/python3.12/site-packages/lib", "project"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "x.py").write_text(example)
+    (tmp_path / "venv" / "pyvenv.cfg").write_text("")
+    (tmp_path / "venv" / "leak.log").write_text(TOKEN)
+    result = ScanResult()
+    SCANNER.scan_folder(tmp_path, result)
+    assert {(f.kind, f.path) for f in result.findings} == {
+        ("connection-string", "project/x.py"),
+        ("API_TOKEN", "venv/leak.log"),
+    }
+
+
 def test_scan_folder_secret_in_a_name_is_found_and_not_shown(tmp_path: Path) -> None:
     """A file or folder named after a secret is a leak, and the finding does not repeat it."""
     (tmp_path / f"out-{TOKEN}").mkdir()

@@ -1,0 +1,77 @@
+"""`harness secrets …`: does a secret get out?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from harness.cli.verdicts import print_verdicts
+from harness.redaction.repository import BASELINE, write_baseline
+from harness.settings import Settings
+from harness.workflow.secret_scan import SecretScan, leak_error, scan_secrets
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True)
+MAX_ROWS = 50
+
+
+@app.callback()
+def _noun() -> None:
+    """Does a secret get out?"""
+
+
+@app.command()
+def scan(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Scan these instead of the repository and testing_env.", metavar="PATH"
+        ),
+    ] = None,
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="The real E2B_API_KEY must be among what is looked for.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Scans the repository, then everything under testing_env; a leak ends with exit code 5."""
+    settings = Settings.load()
+    found = scan_secrets(settings, paths=paths or (), live=live)
+    if as_json:
+        json.dump(found.verdict.to_json(), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        _print(found, settings)
+    if found.findings:
+        raise leak_error(found)
+    raise typer.Exit(found.verdict.exit_code)
+
+
+@app.command()
+def baseline() -> None:
+    """Accepts everything that the detectors find in the repository now, in .secrets.baseline."""
+    settings = Settings.load()
+    accepted = write_baseline(settings.root)
+    sys.stdout.write(f"{BASELINE}: {accepted} accepted; look at each before you commit it\n")
+
+
+def _print(found: SecretScan, settings: Settings) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in found.findings[:MAX_ROWS]:
+        where = f"{finding.path}:{finding.line}" if finding.line else finding.path
+        said = f"{where}: {finding.kind}, written as {finding.encoding} [{finding.digest}]"
+        console.print(Text("leak", style="red"), Text(said))
+    if len(found.findings) > MAX_ROWS:
+        console.print(f"… and {len(found.findings) - MAX_ROWS} more in verdict.json")
+    for note in found.notes:
+        console.print(Text(f"note: {note}"))
+    areas = tuple(check for check in found.verdict.checks if not check.location)
+    print_verdicts([replace(found.verdict, checks=areas)], settings, as_json=False)
