@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -82,9 +83,13 @@ class Accounts:
         return account
 
     def give(self, fd_or_path: int | str, account: Account) -> None:
-        """Makes the file the user's, where the sandbox has more than one user id."""
+        """Makes the file the user's, where the sandbox has more than one user id.
+
+        What belongs to the host, such as /dev/null, stays the host's.
+        """
         if self._mode == "many":
-            os.chown(fd_or_path, account.uid, account.gid)
+            with contextlib.suppress(PermissionError):
+                os.chown(fd_or_path, account.uid, account.gid)
 
     def touch_owner(self, fd: int, account: Account) -> None:
         """Like `give` for a new file, with the one change event that E2B's clients see."""

@@ -220,7 +220,7 @@ class Agent:
         return {**base, **self._envs, **envs}
 
     def _connect(self, channel: Channel, request: Json) -> None:
-        process = self._process(request)
+        process = self.processes.find(request.get("pid"), request.get("tag"), ended=True)
         process.attach(channel)
         self._follow(process, channel)
 

@@ -31,6 +31,7 @@ _CHUNK_BYTES = 32 * 1024
 _GRACE_S = 0.25
 _GRACE_AT_MOST_S = 3.0
 _REAP_WAIT_S = 10.0
+_REMEMBERED_S = 30.0  # how long a late client still learns an end, as in E2B
 
 
 class Child:
@@ -82,14 +83,14 @@ class Process(Child):
     def attach(self, channel: Channel) -> None:
         """Sends the start event, and from then on every output and the end.
 
-        Raises:
-            Fault: `not_found`, if the process has ended.
+        One that has ended already gets its end at once.
         """
         with self._lock:
-            if self._ended:
-                raise Fault("not_found", f"process with pid {self.pid} not found")
             channel.event({"event": "start", "pid": self.pid})
-            self._clients.append(channel)
+            if not self._ended:
+                self._clients.append(channel)
+                return
+        self._say_end(channel)
 
     def detach(self, channel: Channel) -> None:
         """Sends no more to that client."""
@@ -150,10 +151,13 @@ class Process(Child):
             clients, self._clients = self._clients, []
         for client in clients:
             with contextlib.suppress(HangUp):
-                client.event(_end_event(self.status))
-                client.finish({})
+                self._say_end(client)
         self._drain(open_outputs)
         self._close()
+
+    def _say_end(self, channel: Channel) -> None:
+        channel.event(_end_event(self.status))
+        channel.finish({})
 
     def _carry(self) -> list[int]:
         poller = select.poll()
@@ -216,6 +220,7 @@ class ProcessTable:
         self._lock = threading.Lock()
         self._spawned = threading.Condition(self._lock)
         self._by_pid: dict[int, Child] = {}
+        self._ended: list[tuple[float, Process]] = []
 
     def start_reaper(self) -> None:
         """Begins to reap: our children, and orphans where the agent is their parent."""
@@ -230,14 +235,21 @@ class ProcessTable:
             finally:
                 self._spawned.notify()
 
-    def find(self, pid: int | None, tag: str | None) -> Process:
+    def find(self, pid: int | None, tag: str | None, *, ended: bool = False) -> Process:
         """The running process of that pid, or the newest with that tag.
+
+        Args:
+            pid: its pid, or None to go by the tag.
+            tag: its tag.
+            ended: whether one that ended a moment ago will do, too.
 
         Raises:
             Fault: `not_found`, if there is none.
         """
         with self._lock:
-            processes = [child for child in self._by_pid.values() if isinstance(child, Process)]
+            self._forget_old()
+            processes = [process for _, process in self._ended] if ended else []
+            processes += [child for child in self._by_pid.values() if isinstance(child, Process)]
         for process in reversed(processes):
             if process.pid == pid or (pid is None and process.tag == tag is not None):
                 return process
@@ -277,19 +289,26 @@ class ProcessTable:
         while True:
             try:
                 # Without reaping yet: a pid may not be given away while `signal` holds the lock.
-                child = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+                waiting = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
             except ChildProcessError:
                 with self._spawned:
                     if not self._by_pid:
                         self._spawned.wait()
                 continue
-            if child is None:
+            if waiting is None:
                 continue
             with self._lock, contextlib.suppress(ChildProcessError):
-                pid, status = os.waitpid(child.si_pid, os.WNOHANG)
-                process = self._by_pid.pop(pid, None) if pid else None
-                if process is not None:
-                    process.mark_exited(status)
+                pid, status = os.waitpid(waiting.si_pid, os.WNOHANG)
+                child = self._by_pid.pop(pid, None) if pid else None
+                if child is not None:
+                    child.mark_exited(status)
+                if isinstance(child, Process):
+                    self._forget_old()
+                    self._ended.append((time.monotonic(), child))
+
+    def _forget_old(self) -> None:
+        oldest = time.monotonic() - _REMEMBERED_S
+        self._ended = [(at, process) for at, process in self._ended if at > oldest]
 
 
 def signal_all(number: int) -> None:
