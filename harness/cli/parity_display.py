@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +20,7 @@ from harness.workflow.parity import Watcher
 
 __all__ = ["ProgressLines", "print_difference", "print_parity"]
 
+MIN_WIDTH = 110
 MAX_VALUE_LINES = 6
 MAX_PIPELINES = 4
 Entry = Mapping[str, Any]  # one difference, as verdict.json has it
@@ -99,13 +100,14 @@ def print_difference(entry: Entry, related: Sequence[Entry]) -> None:
 def _print_cases(console: Console, verdict: Verdict) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("case", "here", "sandbox", "verdict", "seconds", "differences"):
-        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+        justify: Literal["left", "right"] = "right" if heading == "seconds" else "left"
+        table.add_column(heading, justify=justify, no_wrap=True)
     cases: list[Entry] = list(verdict.details.get("cases", []))  # type: ignore[arg-type]  # of verdict.json
     for case in cases:
         outcome = Outcome(case["outcome"])
         left, following = case["open"], case["following"]
         accepted = case["differences"] - left - following
-        words = ((left, "open"), (following, "following from them"), (accepted, "accepted"))
+        words = ((left, "open"), (following, "following"), (accepted, "accepted"))
         told = ", ".join(f"{count} {word}" for count, word in words if count)
         table.add_row(
             escape(case["name"]),
@@ -116,7 +118,8 @@ def _print_cases(console: Console, verdict: Verdict) -> None:
             told or "none",
         )
     if cases:
-        console.print(table)
+        # A name that is cut short cannot be pasted: a narrow terminal wraps the line instead.
+        console.print(table, width=max(console.width, MIN_WIDTH))
 
 
 def _print_troubles(console: Console, verdict: Verdict) -> None:

@@ -102,6 +102,8 @@ class Allowance:
         local: a pattern of the local value (`*` for anything); None for any.
         remote: the same of the remote value.
         count: how often it occurs over all its pipelines; None for any number.
+        per: "run" or "step": how often it may occur in one pipeline, once or once for
+            each of its steps; None for any number.
     """
 
     path: str
@@ -114,3 +116,4 @@ class Allowance:
     local: str | None = None
     remote: str | None = None
     count: int | None = None
+    per: str | None = None

@@ -10,8 +10,8 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -56,8 +56,12 @@ class _Scope:
     """What this run could have shown."""
 
     today: date
-    compared: frozenset[str]
+    steps: Mapping[str, int]
     library: frozenset[str]
+
+    @property
+    def compared(self) -> frozenset[str]:
+        return frozenset(self.steps)
 
 
 def accept(
@@ -65,7 +69,7 @@ def accept(
     allowances: Sequence[Allowance],
     *,
     today: date,
-    compared: Collection[str],
+    compared: Mapping[str, int],
     library: Collection[str],
 ) -> Acceptance:
     """Divides the differences into accepted and open ones, and judges the allowances.
@@ -74,11 +78,11 @@ def accept(
         differences: of one pipeline each, not merged.
         allowances: in the order of their file.
         today: the day on which an allowance must still hold.
-        compared: the pipelines of this run that were compared; an allowance is called
-            stale only for what this run could have shown.
+        compared: the pipelines of this run that were compared, with their number of
+            steps; an allowance is called stale only for what this run could have shown.
         library: every pipeline that there is.
     """
-    scope = _Scope(today=today, compared=frozenset(compared), library=frozenset(library))
+    scope = _Scope(today=today, steps=compared, library=frozenset(library))
     everything = list(differences)
     valid = sorted((item for item in allowances if item.expires >= today), key=_vagueness)
     own = [
@@ -187,3 +191,20 @@ def _problems(
             message=f"says {allowance.count} times, and it occurs {count} times",
             next_step="look at what is new, then correct its `count`",
         )
+    yield from _too_many(allowance, used, scope)
+
+
+def _too_many(allowance: Allowance, used: Sequence[Difference], scope: _Scope) -> Iterator[Problem]:
+    if allowance.per is None:
+        return
+    counts: Counter[str] = Counter()
+    for difference in used:
+        counts[difference.pipelines[0]] += difference.count
+    for name, count in sorted(counts.items()):
+        limit = 1 if allowance.per == "run" else max(1, scope.steps.get(name, 0))
+        if count > limit:
+            yield Problem(
+                allowance=allowance,
+                message=f"says once per {allowance.per}, and it occurs {count} times in {name}",
+                next_step="look at what is new there",
+            )

@@ -33,7 +33,8 @@ __all__ = [
 SCHEMA = 1
 _TEXTS = ("path", "kind", "reason", "link", "local", "remote")
 _REQUIRED = ("path", "reason", "expires")
-_KNOWN = frozenset({*_TEXTS, "pipelines", "expires", "count"})
+_KNOWN = frozenset({*_TEXTS, "pipelines", "expires", "count", "per"})
+_PER = ("run", "step")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,8 @@ def as_toml(allowance: Allowance) -> str:
         f"link = {_quoted(allowance.link)}",
         f"expires = {allowance.expires.isoformat()}",
     ]
+    if allowance.per is not None:
+        lines.append(f"per = {_quoted(allowance.per)}")
     if allowance.count is not None:
         lines.append(f"count = {allowance.count}")
     return "\n".join(lines) + "\n"
@@ -286,6 +289,8 @@ def _entry_problems(entry: Mapping[str, object]) -> list[str]:
     count = entry.get("count")
     if count is not None and (type(count) is not int or count < 1):
         problems.append(f"`count` must be a whole number above zero, not {count!r}")
+    if "per" in entry and entry["per"] not in _PER:
+        problems.append(f'`per` must be "run" or "step", not {entry["per"]!r}')
     return problems
 
 
@@ -306,6 +311,7 @@ def _allowance(entry: Mapping[str, object], source: str) -> Allowance:
         local=text("local"),
         remote=text("remote"),
         count=count if isinstance(count, int) else None,
+        per=text("per"),
     )
 
 

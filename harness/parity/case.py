@@ -13,6 +13,7 @@ from harness.parity.delta import Delta
 from harness.parity.noise import learn
 from harness.parity.normalise import normalise_evidence
 from harness.parity.outcome import outcome_of
+from harness.parity.vocabulary import steps_of
 
 __all__ = ["CaseComparison", "compare_case", "why_broken"]
 
@@ -30,6 +31,7 @@ class CaseComparison:
         broken: why the comparison says nothing; None where it does.
         unkept: outputs that the remote side promised, with a claim of success, and
             did not write: the side is broken unless that difference is an accepted one.
+        steps: how many steps the pipeline was seen to have.
         local_s: how long the first local run took; reported, never compared.
         remote_s: the same of the remote one.
     """
@@ -41,6 +43,7 @@ class CaseComparison:
     noise: tuple[Delta, ...] = ()
     broken: str | None = None
     unkept: tuple[str, ...] = ()
+    steps: int = 0
     local_s: float = 0.0
     remote_s: float = 0.0
 
@@ -82,6 +85,7 @@ def compare_case(
         noise=noise,
         broken=broken,
         unkept=unkept,
+        steps=len(steps_of(first, remote)),
         local_s=first.result.duration_s,
         remote_s=remote.result.duration_s,
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from harness.model.difference import Difference
 from harness.model.evidence import Evidence
-from harness.parity.delta import Delta, Kind
+from harness.parity.delta import Delta, Kind, without_digits
 from harness.parity.vocabulary import components_of, failed_step, name_of, step_of, steps_of
 
 __all__ = ["differences_of", "merge"]
@@ -115,7 +115,8 @@ class _Failure:
         if area == "files":
             return self._explains_file(delta, absent)
         if area == "metrics":
-            return delta.kind is absent or delta.step is not None
+            of_run = delta.step is None and delta.kind is Kind.VALUE
+            return delta.kind is absent or delta.step is not None or of_run
         return area == "events" and self._is_after(delta)
 
     def _explains_file(self, delta: Delta, absent: Kind) -> bool:
@@ -192,8 +193,19 @@ def _cause(delta: Delta) -> int:
 def _identify(delta: Delta, steps: Sequence[str]) -> str:
     """The same for the same fault in the next run and in another pipeline."""
     shape = delta.shape
-    for step in sorted(steps, key=len, reverse=True):
-        if len(step) >= MIN_STEP_NAME:
-            shape = re.sub(rf"(?<![A-Za-z0-9]){re.escape(step)}(?![A-Za-z0-9])", "<step>", shape)
+    for name in _spellings(steps):
+        shape = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", "<step>", shape)
     text = f"{delta.kind.value}\n{delta.path}\n{shape}"
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _spellings(steps: Iterable[str]) -> list[str]:
+    """How the steps' names may stand in a shape, longest first.
+
+    As they are, as part of a table's name (`keep-even` is `df_keep_even` there), and
+    without digits.
+    """
+    found = {step for step in steps if len(step) >= MIN_STEP_NAME}
+    found |= {re.sub(r"[^A-Za-z0-9_]", "_", step) for step in found}
+    found |= {without_digits(name) for name in found}
+    return sorted(found, key=lambda name: (-len(name), name))

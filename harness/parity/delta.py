@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Delta", "Kind", "Order", "shape_of", "shorten", "show", "type_name"]
+__all__ = ["Delta", "Kind", "Order", "shape_of", "shorten", "show", "type_name", "without_digits"]
 
 MAX_SHOWN = 400
 MAX_SHAPE = 160
@@ -92,15 +92,22 @@ def shorten(text: str, limit: int = MAX_SHOWN) -> str:
 def shape_of(value: object) -> str:
     """What of a value belongs to a fault's identity.
 
-    Of a text its words remain, without digits and quoted parts; of a number only
-    that it is one; the words true, false and null stand for themselves.
+    Of a text the words of its first line remain, without digits and quoted parts (what
+    follows quotes the input: a query, a stack of calls); of a number only that it is
+    one; the words true, false and null stand for themselves.
     """
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, str):
-        words = _SPACES.sub(" ", _DIGITS.sub("#", _QUOTED.sub("'…'", value))).strip()
+        first = value.strip().split("\n", 1)[0]
+        words = _SPACES.sub(" ", without_digits(_QUOTED.sub("'…'", first))).strip()
         return f"text {words[:MAX_SHAPE]}"
     return type_name(value)
+
+
+def without_digits(text: str) -> str:
+    """The text with one `#` for each number in it."""
+    return _DIGITS.sub("#", text)
 
 
 def type_name(value: object) -> str:

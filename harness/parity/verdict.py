@@ -132,7 +132,11 @@ def judge(
         (item for run in runs for item in run.comparison.differences),
         allowances.allowances if allowances else (),
         today=today,
-        compared={run.comparison.pipeline for run in runs if run.comparison.broken is None},
+        compared={
+            run.comparison.pipeline: run.comparison.steps
+            for run in runs
+            if run.comparison.broken is None
+        },
         library=library,
     )
     checks = [_check(run, acceptance) for run in runs]

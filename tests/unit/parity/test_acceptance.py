@@ -31,7 +31,8 @@ def judge(
     allowances: Sequence[Allowance],
     compared: Sequence[str] = LIBRARY,
 ) -> Acceptance:
-    return accept(differences, allowances, today=TODAY, compared=compared, library=LIBRARY)
+    steps = dict.fromkeys(compared, 2)
+    return accept(differences, allowances, today=TODAY, compared=steps, library=LIBRARY)
 
 
 def problems(acceptance: Acceptance) -> list[str]:
@@ -135,6 +136,16 @@ def test_count_is_exact() -> None:
         "says 2 times, and it occurs 3 times"
     ]
     assert judge([DIFFERENCE], [counted], compared=["a"]).problems == ()
+
+
+@pytest.mark.parametrize(("per", "count", "limit"), [("run", 2, 1), ("step", 3, 2)])
+def test_per_run_and_per_step_are_limits(per: str, count: int, limit: int) -> None:
+    """An accepted event that comes twice where it came once is news."""
+    limited = replace(ALLOWANCE, per=per, pipelines=("a",))
+    assert judge([replace(DIFFERENCE, count=limit)], [limited]).problems == ()
+    assert problems(judge([replace(DIFFERENCE, count=count)], [limited])) == [
+        f"says once per {per}, and it occurs {count} times in a"
+    ]
 
 
 def test_more_exact_allowance_answers_first() -> None:

@@ -89,6 +89,7 @@ pipelines = ["a", "a"]
 reason = " "
 expires = "soon"
 count = 0
+per = "line"
 colour = "red"
 [[allowance]]
 path = 7
@@ -105,10 +106,11 @@ path = 7
         "names a pipeline twice",
         "`reason` must not be empty",
         "`expires` must be a date like 2027-06-30, not 'soon'",
+        '`per` must be "run" or "step", not \'line\'',
         "`count` must be a whole number above zero",
-        "line 13: `reason` is missing",
-        "line 13: `expires` is missing",
-        "line 13: `path` must be text, not 7",
+        "line 14: `reason` is missing",
+        "line 14: `expires` is missing",
+        "line 14: `path` must be text, not 7",
     ):
         assert words in raised.value.happened, words
 
@@ -158,8 +160,8 @@ def test_entry_reads_back_as_it_was_written() -> None:
     """Writing and reading an entry are inverse."""
     written = proposal(DIFFERENCE, reason="r", expires=date(2030, 1, 1))
     assert read_entry(as_toml(written)) == written
-    assert read_entry(as_toml(replace(written, count=2, kind=None))) == replace(
-        written, count=2, kind=None
+    assert read_entry(as_toml(replace(written, count=2, kind=None, per="step"))) == replace(
+        written, count=2, kind=None, per="step"
     )
     for bad in ("", "x", '[[allowance]]\npath = ""\n'):
         with pytest.raises(UsageError):
