@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import sys
 
-import click
-from typer.main import get_command
+from typer.exceptions import TyperException
 
 from harness.emulator.command import app
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode, HarnessError, UsageError
+
+PROGRAM = "python -m harness.emulator"
 
 
 def main() -> int:
     """Runs the command; an error becomes three lines and its exit code."""
     try:
-        get_command(app).main(prog_name="python -m harness.emulator", standalone_mode=False)
+        app(prog_name=PROGRAM, standalone_mode=False)
+    except TyperException as error:
+        describe = getattr(error, "format_message", None)
+        return _end(
+            UsageError(
+                describe() if describe else str(error),
+                expected=f"what `{PROGRAM} serve --help` lists",
+                next_step=f"{PROGRAM} serve --help",
+            )
+        )
     except HarnessError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the one place that prints errors
-        return int(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        return int(ExitCode.USAGE)
-    except (KeyboardInterrupt, click.Abort):
+        return _end(error)
+    except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     return int(ExitCode.PASSED)
+
+
+def _end(error: HarnessError) -> int:
+    for line in error.lines():
+        sys.stderr.write(f"{line}\n")
+    return int(error.exit_code)
 
 
 if __name__ == "__main__":
