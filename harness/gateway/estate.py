@@ -22,6 +22,7 @@ from harness.settings import Secret
 __all__ = ["Estate", "credentials_of"]
 
 _CREDENTIALS = frozenset({b"x-api-key", b"authorization"})
+COLLECT_S = 40.0  # clients wait 60 s for their kill
 KILL_ATTEMPTS = 4
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
@@ -117,7 +118,11 @@ class Estate:
             return
         if sandbox_id not in self._collecting:
             self._collecting[sandbox_id] = asyncio.create_task(self._collect(sandbox_id))
-        await asyncio.shield(self._collecting[sandbox_id])
+        task = self._collecting[sandbox_id]
+        await asyncio.wait({task}, timeout=COLLECT_S)
+        if not task.done():
+            why = f"it took more than {COLLECT_S:g} s"
+            await self.record("not_collected", sandbox_id=sandbox_id, why=why)
 
     async def kill(self, sandbox_id: str, *, by: str) -> str:
         """Ends a sandbox with its creator's credentials; why it is left, or ""."""

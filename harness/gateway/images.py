@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.sdk import ApiEndpoint
 
 __all__ = ["AfterImage", "AfterImages"]
 
+CONCURRENCY = 4
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -65,6 +67,8 @@ class AfterImages:
         self._folder = folder
         self._clock = clock
         self._kept: dict[str, AfterImage] = {}
+        # Threads of its own: a slow sandbox must not hold up the ledger.
+        self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="collect")
         self._limit_bytes = limit_bytes
         self._timeout_s = timeout_s
 
@@ -74,7 +78,8 @@ class AfterImages:
         Raises:
             HarnessError: if it cannot be fetched.
         """
-        image = await asyncio.to_thread(self._collect, sandbox_id, endpoint)
+        loop = asyncio.get_running_loop()
+        image = await loop.run_in_executor(self._threads, self._collect, sandbox_id, endpoint)
         self._kept[sandbox_id] = image
         return image.size_bytes
 

@@ -99,7 +99,7 @@ class _Server(uvicorn.Server):
 def serve(service: StandIn | None = None) -> Iterator[StandIn]:
     """Serves a stand-in on loopback from a thread."""
     service = service or StandIn()
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     service.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = _Server(
