@@ -12,8 +12,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from e2b import ConnectionConfig, SandboxQuery
-from e2b.connection_config import ClientFactory
+from e2b import AsyncSandbox, ConnectionConfig, Sandbox, SandboxQuery
 from e2b.exceptions import (
     AuthenticationException,
     NotFoundException,
@@ -43,8 +42,9 @@ def endpoint_of_client(client: Any) -> ApiEndpoint | None:
     """
     factory = getattr(client, "Sandbox", client)
     config = getattr(client, "connection_config", None)
-    if isinstance(factory, type) and issubclass(factory, ClientFactory):
-        config = ConnectionConfig(**factory._bound_api_params)  # noqa: SLF001 - the SDK has no public way to it
+    if isinstance(factory, type) and issubclass(factory, Sandbox | AsyncSandbox):
+        # Bound by an `E2B` client; SDKs that have no such client bind nothing.
+        config = ConnectionConfig(**getattr(factory, "_bound_api_params", {}))
     if not isinstance(config, ConnectionConfig):
         return None
     return ApiEndpoint.from_env(

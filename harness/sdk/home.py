@@ -81,12 +81,13 @@ def collect_home(
 def _pack(sandbox: Sandbox, limit_bytes: int, timeout_s: float) -> int:
     """Packs the home inside the sandbox; the archive's size in bytes."""
     # tar ends with 1 where a file changed while it was read; what it packed is still good.
+    # Cut off at the limit it ends badly too, which the size tells.
     script = (
-        f"rm -f {_ARCHIVE}; set -o pipefail; "
-        f"{{ tar -C {HOME} --transform='flags=rh;s,^\\./,,' -czf - . || [ $? -eq 1 ]; }} "
-        f"| head -c {limit_bytes + 1} > {_ARCHIVE}; "
-        f"status=$?; [ $status -eq 0 ] || [ $status -eq 141 ] || exit $status; "
-        f"stat -c %s {_ARCHIVE}"
+        f"rm -f {_ARCHIVE}; "
+        f"tar -C {HOME} --transform='flags=rh;s,^\\./,,' -czf - . | "
+        f"head -c {limit_bytes + 1} > {_ARCHIVE}; packed=${{PIPESTATUS[0]}}; "
+        f"size=$(stat -c %s {_ARCHIVE}) || exit; "
+        f'[ "$packed" -le 1 ] || [ "$size" -gt {limit_bytes} ] || exit "$packed"; echo "$size"'
     )
     result = sandbox.commands.run(f"bash -c {shlex.quote(script)}", user="root", timeout=timeout_s)
     return int(result.stdout.strip().splitlines()[-1])

@@ -114,8 +114,8 @@ def _session(
     started_at, started_s = clock.now(), clock.monotonic_s()
     try:
         findings = work()
-    except HarnessError as error:
-        reason = " | ".join(error.lines())
+    except Exception as error:  # noqa: BLE001 - the border of a workflow step
+        reason = " | ".join(error.lines()) if isinstance(error, HarnessError) else repr(error)
         findings = _Findings(checks=(Check(name=name, outcome=Outcome.BROKEN, reason=reason),))
     verdict = Verdict(
         session=name,
