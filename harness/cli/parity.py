@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -90,6 +91,7 @@ def run(
         far_end = FarEnd.LIVE_ON_EMULATOR
     elif live or live_endpoint is LiveEndpoint.SERVICE:
         far_end = FarEnd.LIVE
+        settings = replace(settings, live_tests=True)  # asked for in so many words
     options = ParityOptions(
         cases=cases,
         library=library,

@@ -115,7 +115,7 @@ def _print_cases(console: Console, verdict: Verdict) -> None:
             case["e2b"],
             Text(outcome.value, style=STYLES[outcome]),
             f"{case['duration_s']:.1f}",
-            told or "none",
+            told or ("not compared" if outcome is Outcome.BROKEN else "none"),
         )
     if cases:
         # A name that is cut short cannot be pasted: a narrow terminal wraps the line instead.

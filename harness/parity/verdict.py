@@ -162,7 +162,8 @@ def _check(run: CaseRun, acceptance: Acceptance) -> Check:
     broken = run.comparison.broken or _unkept(run.comparison, acceptance)
     found = [item for item in acceptance.open if item.pipelines == (name,)]
     if broken is not None:
-        outcome, reason = Outcome.BROKEN, broken
+        look = f"\nnext: look into {run.folder}, then run it again" if run.folder else ""
+        outcome, reason = Outcome.BROKEN, broken + look
     elif found:
         outcome, reason = Outcome.FAILED, _summary(found)
     else:

@@ -8,8 +8,9 @@ where live was asked for without a key, and where a person ended it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ __all__ = ["PRODUCT", "SESSION", "ParityOptions", "Watcher", "run_parity"]
 
 SESSION = "parity"
 PRODUCT = "osiris-pipeline"
+Reach = Callable[[FarEnd, Target, Settings], AbstractContextManager[Endpoint]]
 JOBS = 2  # cases side by side; each of them runs one side after the other
 
 
@@ -99,6 +101,7 @@ def run_parity(
     *,
     watcher: Watcher | None = None,
     clock: Clock | None = None,
+    reach: Reach = far_end,
 ) -> Verdict:
     """Runs and compares the cases, and writes the session's report.
 
@@ -108,6 +111,7 @@ def run_parity(
         options: what was asked for.
         watcher: is told how it goes.
         clock: the time.
+        reach: opens the far end; it is closed, with every sandbox on it, when all is run.
 
     Raises:
         UsageError: if the file of allowances or a setting is wrong.
@@ -129,7 +133,7 @@ def run_parity(
     )
     why_not = settings.why_not_live() if options.far_end is FarEnd.LIVE else None
     if why_not is None:
-        _compare_all(session)
+        _compare_all(session, reach)
     else:
         outcome = Outcome.FAILED if options.require or settings.required else Outcome.NOT_RUN
         session.trouble.append(Check(name="live", outcome=outcome, reason=why_not))
@@ -143,13 +147,13 @@ def _new_run_id(clock: Clock) -> str:
     return f"parity-{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def _compare_all(session: _Session) -> None:
+def _compare_all(session: _Session, reach: Reach) -> None:
     """Runs the cases; what keeps them from it becomes a check, so that the verdict says why."""
     try:
         session.watcher.began(f"{session.target.name} {session.target.version}")
         packages = len(session.target.template_packages())
         session.watcher.began(f"{session.options.far_end} with {packages} packages")
-        with far_end(session.options.far_end, session.target, session.settings) as endpoint:
+        with reach(session.options.far_end, session.target, session.settings) as endpoint:
             _run_cases(session, endpoint)
     except KeyboardInterrupt:
         session.interrupted = True
