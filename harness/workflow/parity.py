@@ -186,8 +186,8 @@ def _run_cases(session: _Session, endpoint: Endpoint) -> None:
         clock=session.clock,
     )
     with ThreadPoolExecutor(max_workers=options.jobs, thread_name_prefix="case") as pool:
-        pending = {pool.submit(runner.run, case) for case in options.cases}
         try:
+            pending = {pool.submit(runner.run, case) for case in options.cases}
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -195,8 +195,7 @@ def _run_cases(session: _Session, endpoint: Endpoint) -> None:
         except BaseException as error:
             if isinstance(error, BrokenError):
                 session.no_room = error
-            for future in pending:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
             runner.abort()
             raise
 

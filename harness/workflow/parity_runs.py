@@ -119,6 +119,7 @@ class CaseRunner:
         except PrepareFailedError as refusal:
             self._check()
             return self._gathered(side, case, context, refusal.result, None)
+        self._check()
         result = adapter.execute(prepared, context)
         self._check()
         collected = adapter.collect(prepared, context)

@@ -95,7 +95,11 @@ def test_broken_case_is_broken() -> None:
     """A side that says nothing is neither a pass nor a failure."""
     broken = replace(GOOD, comparison=replace(GOOD.comparison, broken="no answer"))
     (check,) = found(broken).checks
-    assert (check.outcome, check.reason) == (Outcome.BROKEN, "no answer")
+    assert check.outcome is Outcome.BROKEN
+    assert check.reason.splitlines() == [
+        "no answer",
+        "next: look into testing_env/runs/r/good, then run it again",
+    ]
 
 
 def test_success_without_promised_output_is_broken_unless_accepted() -> None:
