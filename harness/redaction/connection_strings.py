@@ -46,7 +46,7 @@ class _Credentials:
 
 def redact_connection_strings(data: bytes) -> bytes:
     """The same bytes with `***` in place of every connection string's user and password."""
-    if b"://" not in data and b"@" not in data:
+    if b"@" not in data:
         return data
     pieces: list[bytes] = []
     done = 0
@@ -62,7 +62,9 @@ def credential_spans(data: bytes) -> list[tuple[int, int]]:
     Returns:
         Start and end of `user:password`, in order.
     """
-    found = []
+    found: list[tuple[int, int]] = []
+    if b"@" not in data:
+        return found
     for span in _credentials(data):
         userinfo = data[span.start : span.end]
         user, colon, password = userinfo.partition(b":")

@@ -70,6 +70,12 @@ _FIELD = _words(
     "shared[_-]?access[_-]?(?:key|signature)",
     "x-amz-(?:signature|security-token)",
 )
+# The last letters of such a field with what must follow them; alone they are in every second line.
+_ENDINGS = (b"word", b"wd", b"phrase", b"secret", b"key", b"token", b"signature")
+_ASSIGNED = tuple(end + sign for end in _ENDINGS for sign in (b"=", b" =", b"\t="))
+_IN_QUOTES = tuple(end + sign for end in _ENDINGS for sign in (b'":', b"':", b'" :', b"' :", b"\\"))
+_WITH_COLON = tuple(end + b":" for end in _ENDINGS)
+_QUERY_WORDS = (b"token", b"key", b"sig", b"signature", b"auth", b"code", b"credential")
 _SEPARATOR = rb"\\?[\"']?[ \t]{0,8}[:=,][ \t]{0,8}\\?[\"']?"
 # What stands for a value, or refers to one, stays as it is.
 _REAL = rb"(?!\*\*\*|<secret:|\$[{A-Za-z_(]|\{\{|%[({]|None\b|null\b|true\b|false\b|undefined\b)"
@@ -101,7 +107,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         name="github-token",
-        anchors=(b"gh", b"github_pat_"),
+        anchors=(b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
         expression=re.compile(
             _START + rb"(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{50,255})"
         ),
@@ -114,8 +120,8 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         name="vendor-token",
         anchors=(
-            *(b"sk-", b"sk_", b"rk_", b"sb_secret_", b"sbp_", b"xox", b"aiza", b"glpat-", b"npm_"),
-            *(b"pypi-", b"sg.", b"hf_", b"dckr_pat_"),
+            *(b"sk-", b"sk_live_", b"sk_test_", b"rk_live_", b"rk_test_", b"sb_secret_", b"sbp_"),
+            *(b"xox", b"aiza", b"glpat-", b"npm_", b"pypi-age", b"sg.", b"hf_", b"dckr_pat_"),
         ),
         expression=re.compile(
             _START
@@ -137,7 +143,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         name="bearer",
-        anchors=(b"bearer", b"basic", b"token"),
+        anchors=(b"authorization",),
         expression=re.compile(
             rb"(?i:authorization"
             + _SEPARATOR
@@ -149,7 +155,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         name="bearer",
-        anchors=(b"bearer", b"basic"),
+        anchors=(b"bearer ", b"basic ", b"bearer\t", b"basic\t"),
         expression=re.compile(
             _START
             + rb"(?i:bearer|basic)[ \t]{1,8}"
@@ -172,11 +178,11 @@ PATTERNS: tuple[Pattern, ...] = (
     # `password=…` in a query, a DSN, ODBC, an environment; also quoted or in braces.
     Pattern(
         name="field",
-        anchors=(b"pass", b"pwd", b"secret", b"key", b"token", b"x-amz-", b"signature"),
+        anchors=_ASSIGNED,
         expression=re.compile(
             rb"(?i:(?<![A-Za-z])"
             + _FIELD
-            + rb")[ \t]{0,4}=[ \t]{0,4}"
+            + rb")[ \t]?=[ \t]{0,4}"
             + _REAL
             + rb"(?!(?<=PWD=)/)"
             + rb"(?P<secret>\{(?:[^}\n]|\}\}){1,512}\}|\"[^\"\n]{1,512}\"|'(?:[^'\\\n]|\\.){1,512}'"
@@ -187,9 +193,11 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         name="query",
-        anchors=(b"?", b"&"),
+        anchors=tuple(word + b"=" for word in _QUERY_WORDS),
         expression=re.compile(
-            rb"(?i:[?&](?:token|key|sig|signature|auth|code|credential|x-amz-credential)=)"
+            rb"(?i:[?&](?:x-amz-)?(?:"
+            + b"|".join(_QUERY_WORDS)
+            + rb")=)"
             + _REAL
             + rb"(?P<secret>[^\s&;#\"'<>)\]}\\]{8,4096})"
         ),
@@ -199,11 +207,11 @@ PATTERNS: tuple[Pattern, ...] = (
     # "password": "…" in JSON, also escaped, and in Python's repr.
     Pattern(
         name="field",
-        anchors=(b"pass", b"pwd", b"secret", b"key", b"token"),
+        anchors=_IN_QUOTES,
         expression=re.compile(
             rb"(?i:(?<![A-Za-z])"
             + _FIELD
-            + rb")(?P<quote>\\{0,3}[\"'])[ \t]{0,4}:[ \t]{0,4}(?P=quote)"
+            + rb")(?P<quote>\\{0,3}[\"']) ?:[ \t]{0,4}(?P=quote)"
             + _REAL
             + rb"(?P<secret>(?:(?!(?P=quote))[^\n]){1,1024}?)(?=(?P=quote))"
         ),
@@ -213,7 +221,7 @@ PATTERNS: tuple[Pattern, ...] = (
     # `password: …` in YAML and in messages; a word of prose stays.
     Pattern(
         name="field",
-        anchors=(b"pass", b"pwd", b"secret", b"key", b"token"),
+        anchors=_WITH_COLON,
         expression=re.compile(
             rb"(?i:(?<![A-Za-z])"
             + _FIELD
@@ -234,7 +242,8 @@ class _Anchors:
     """Finds the lines that can hold a match, so that the others cost one pass together."""
 
     def __init__(self, patterns: tuple[Pattern, ...]) -> None:
-        anchors = {anchor for pattern in patterns for anchor in pattern.anchors} | {b"://", b"@"}
+        anchors = {anchor for pattern in patterns for anchor in pattern.anchors}
+        anchors.add(b"@")  # of connection strings
         self._automaton = BytesAhoCorasick(sorted(anchors), implementation=Implementation.DFA)
 
     def regions(self, data: bytes) -> Iterator[tuple[int, int]]:
