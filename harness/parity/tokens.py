@@ -80,14 +80,20 @@ class Normaliser:
         """Declares the identities that stand in fields of `value`, before anything is replaced."""
         if isinstance(value, dict):
             for name, inner in value.items():
-                rule = _field_rule(name)
-                if rule and rule.shape is Shape.IDENTIFIER and _is_identifier(inner):
-                    self.declare(str(inner), f"<{rule.mark}>")
-                else:
+                if isinstance(inner, str):
+                    if inner not in self._literals:
+                        self._discover_text(name, inner)
+                elif isinstance(inner, dict | list):
                     self.discover(inner)
         elif isinstance(value, list):
             for inner in value:
-                self.discover(inner)
+                if isinstance(inner, dict | list):
+                    self.discover(inner)
+
+    def _discover_text(self, name: str, text: str) -> None:
+        rule = _field_rule(name)
+        if rule is not None and rule.shape is Shape.IDENTIFIER and _is_identifier(text):
+            self.declare(text, f"<{rule.mark}>")
 
     def text(self, text: str) -> str:
         """The text with tokens in the place of volatile pieces."""
@@ -116,7 +122,12 @@ class Normaliser:
         for name, value in fields.items():
             rule = _field_rule(name)
             token = self._field_token(rule, value) if rule else None
-            normal[name] = self.json(value) if token is None else token
+            if token is not None:
+                normal[name] = token
+            elif isinstance(value, str):
+                normal[name] = self.text(value)
+            else:
+                normal[name] = self.json(value) if isinstance(value, dict | list) else value
         if "value" in fields and _measures_time(fields) and _is_duration(fields["value"]):
             normal["value"] = f"<{MEASURE_RULE.mark}>"
         return normal
@@ -132,7 +143,7 @@ class Normaliser:
         if shape is Shape.DURATION:
             return _is_duration(value)
         if shape is Shape.IDENTIFIER:
-            return _is_identifier(value) and value in self._literals
+            return isinstance(value, str) and value in self._literals
         if shape in {Shape.SIZE, Shape.PID}:
             return isinstance(value, int) and not isinstance(value, bool) and value > 0
         return self._is_near(instant_of(value))
