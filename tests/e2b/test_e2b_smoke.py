@@ -6,12 +6,19 @@ import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from harness.emulator.attach import admin
 
+from harness.emulator.attach import admin
 from harness.errors import HarnessError
-from harness.model.run import ExecutionContext, PipelineCase
+from harness.model.run import (
+    CollectedArtifacts,
+    ExecResult,
+    ExecutionContext,
+    PipelineCase,
+    PreparedRun,
+)
 from harness.model.side import Endpoint, Side
 from harness.targets.osiris import OsirisTarget
 from harness.targets.osiris.adapter import OsirisAdapter
@@ -21,10 +28,16 @@ pytestmark = [pytest.mark.e2b, pytest.mark.e2b_smoke]
 
 def run(
     adapter: OsirisAdapter, pipeline: PipelineCase, context: ExecutionContext
-) -> tuple[object, ...]:
+) -> tuple[PreparedRun, ExecResult, CollectedArtifacts]:
     prepared = adapter.prepare(pipeline, context)
     result = adapter.execute(prepared, context)
     return prepared, result, adapter.collect(prepared, context)
+
+
+def present(path: Path | None) -> Path:
+    """What the run must have left behind."""
+    assert path is not None
+    return path
 
 
 class TestPrepare:
@@ -38,8 +51,9 @@ class TestPrepare:
         prepared = e2b_sandbox.prepare(small_pipeline, execution_context)
         steps = prepared.plan["steps"]
         assert isinstance(steps, list)
-        assert steps
-        assert set(prepared.cfg_index) == {f"cfg/{step['id']}.json" for step in steps}
+        ids = [step["id"] for step in steps if isinstance(step, dict)]
+        assert ids
+        assert set(prepared.cfg_index) == {f"cfg/{step_id}.json" for step_id in ids}
         assert prepared.run_params["adapter"] == "e2b_transparent_proxy"
 
     def test_prepare_states_the_limits_of_the_run(
@@ -81,7 +95,7 @@ class TestExecution:
         assert result.success, result.error_message
         assert result.exit_code == 0
         (output,) = small_pipeline.outputs
-        with (collected.outputs_dir / output).open(newline="", encoding="utf-8") as file:
+        with (present(collected.outputs_dir) / output).open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
         assert len(rows) > 1
 
@@ -126,10 +140,12 @@ class TestArtifacts:
     ) -> None:
         """Events, metrics and the artifacts of each step come back to this machine."""
         _, _, collected = run(e2b_sandbox, small_pipeline, execution_context)
-        events = [json.loads(line) for line in collected.events_log.read_text().splitlines()]
+        events = [
+            json.loads(line) for line in present(collected.events_log).read_text().splitlines()
+        ]
         assert {"run_start", "step_start", "step_complete"} <= {event["event"] for event in events}
-        assert collected.metrics_log.read_text().strip()
-        assert [path for path in collected.artifacts_dir.rglob("*") if path.is_file()]
+        assert present(collected.metrics_log).read_text().strip()
+        assert [path for path in present(collected.artifacts_dir).rglob("*") if path.is_file()]
 
     def test_collect_keeps_what_stayed_in_the_sandbox(
         self,
@@ -139,7 +155,7 @@ class TestArtifacts:
     ) -> None:
         """The sandbox user's home is readable after the sandbox is gone."""
         _, _, collected = run(e2b_sandbox, small_pipeline, execution_context)
-        assert (collected.sandbox_dir / "proxy_worker.py").is_file()
+        assert (present(collected.sandbox_dir) / "proxy_worker.py").is_file()
 
 
 class TestErrors:
@@ -154,7 +170,7 @@ class TestErrors:
         _, result, collected = run(e2b_sandbox, error_pipeline, execution_context)
         assert not result.success
         assert result.exit_code != 0
-        assert "step_failed" in collected.events_log.read_text()
+        assert "step_failed" in present(collected.events_log).read_text()
         with admin(e2b_endpoint) as emulator:
             assert [s for s in emulator.sandboxes() if s["state"] == "running"] == []
 

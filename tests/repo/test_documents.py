@@ -14,6 +14,7 @@ from harness.cli import NOUNS
 from harness.errors import ExitCode
 from harness.pytest_plugin import MARKERS
 from harness.settings import ENVIRONMENT_NAMES
+from harness.targets.osiris.environment import DEFAULT_SDK, DEFAULT_VERSION
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -133,7 +134,5 @@ def test_readme_is_short_and_begins_with_the_two_commands() -> None:
 
 def test_the_product_s_pins_are_in_one_voice() -> None:
     """pyproject.toml and the package name the same release of Osiris and of its SDK."""
-    from harness.targets.osiris.environment import DEFAULT_SDK, DEFAULT_VERSION
-
     pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["harness"]["osiris"]
     assert (pins["version"], pins["sdk"]) == (DEFAULT_VERSION, DEFAULT_SDK)

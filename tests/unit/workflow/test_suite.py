@@ -9,11 +9,12 @@ import pytest
 
 from harness.errors import BrokenError, ExitCode
 from harness.model.outcome import Outcome
+from harness.model.verdict import Verdict
 from harness.settings import Settings
 from harness.workflow.suite import PytestRun, run_pytest, run_steps
 
 
-def run(tmp_path: Path, source: str, *arguments: str) -> tuple[object, Settings]:
+def run(tmp_path: Path, source: str, *arguments: str) -> tuple[Verdict, Settings]:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_subject.py").write_text(source)
     settings = Settings.load(root=tmp_path, environ={})
