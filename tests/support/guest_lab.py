@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from harness.emulator.isolation import (
     Sandbox,
     SandboxHost,
 )
+from harness.emulator.isolation.user_ids import can_map_range
 
 T = TypeVar("T")
 
@@ -111,10 +113,10 @@ class Guest:
 class Lab:
     """A loop and a host of sandboxes that last for several tests."""
 
-    def __init__(self, runner: asyncio.Runner, host: SandboxHost) -> None:
+    def __init__(self, runner: asyncio.Runner, host: SandboxHost, *, many_users: bool) -> None:
         self._runner = runner
         self.host = host
-        self.many_users = os.geteuid() == 0
+        self.many_users = many_users
         self._started = 0
 
     def do(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -140,11 +142,19 @@ def opened_lab(
     mode: IsolationMode = IsolationMode.BUBBLEWRAP,
     pool_size: int = 1,
     limits: Limits | None = None,
+    one_user_id: bool | None = None,
 ) -> Iterator[Lab]:
     """A lab that is closed at the end."""
     with asyncio.Runner() as runner:
-        host = SandboxHost(folder, mode=mode, pool_size=pool_size, limits=limits or Limits())
-        lab = Lab(runner, host)
+        host = SandboxHost(
+            folder,
+            mode=mode,
+            pool_size=pool_size,
+            limits=limits or Limits(),
+            one_user_id=one_user_id,
+        )
+        many_users = mode is IsolationMode.BUBBLEWRAP and not one_user_id and can_map_range()
+        lab = Lab(runner, host, many_users=many_users)
         lab.do(host.__aenter__)
         try:
             yield lab
@@ -168,16 +178,29 @@ async def collect(stream: GuestStream) -> Ended:
     return Ended(pid=pid, end=end, **output)
 
 
+def processes_with(words: str) -> list[Path]:
+    """The folders below /proc of this machine's processes with these words in their command."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words.encode() in command:
+            found.append(path)
+    return found
+
+
 def eventually(condition: Callable[[], T]) -> T:
     """The first true answer of something that becomes true soon, asked until then.
 
     Raises:
         AssertionError: it did not within the deadline; with the last answer.
     """
-    answer = condition()
-    for _ in range(400):
+    give_up_at = time.monotonic() + DEADLINE_S
+    while time.monotonic() < give_up_at:
+        answer = condition()
         if answer:
             return answer
         os.sched_yield()
-        answer = condition()
-    raise AssertionError(f"it did not become true; last: {answer!r}")
+    raise AssertionError(f"it did not become true within {DEADLINE_S} s; last: {answer!r}")

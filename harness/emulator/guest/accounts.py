@@ -87,16 +87,10 @@ class Accounts:
 
         What belongs to the host, such as /dev/null, stays the host's.
         """
-        if self._mode == "many":
-            with contextlib.suppress(PermissionError):
-                os.chown(fd_or_path, account.uid, account.gid)
-
-    def touch_owner(self, fd: int, account: Account) -> None:
-        """Like `give` for a new file, with the one change event that E2B's clients see."""
-        if self._mode == "many":
-            os.fchown(fd, account.uid, account.gid)
-        else:
-            os.fchown(fd, -1, os.getegid())
+        # Also where nothing changes: watchers see the event that E2B's clients expect.
+        uid, gid = (account.uid, account.gid) if self._mode == "many" else (-1, os.getegid())
+        with contextlib.suppress(PermissionError):
+            os.chown(fd_or_path, uid, gid)
 
     def owner(self, uid: int, gid: int, viewer: Account) -> tuple[str, str]:
         """The names of a file's user and group, as commands of `viewer` see them."""

@@ -13,16 +13,16 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 
 from .accounts import Account, Accounts
 from .dial import dial
 from .files import Files
 from .frames import Channel, Fault, HangUp
+from .freezer import freeze, thaw
 from .metrics import Meter
 from .places import Places
 from .privilege import PrivilegeService
-from .processes import Process, ProcessTable, signal_all
+from .processes import Process, ProcessTable
 from .spawn import open_terminal, resize, spawn
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
@@ -117,7 +117,7 @@ class Agent:
         except OSError as error:
             channel.fail(_fault_of(error))
         except (KeyError, TypeError, ValueError) as error:
-            traceback.print_exc()
+            sys.excepthook(type(error), error, error.__traceback__)  # into agent.log
             channel.fail(Fault("invalid_argument", f"bad parameters: {error!r}"))
 
     def _account(self, request: Json) -> Account:
@@ -143,12 +143,12 @@ class Agent:
 
     @staticmethod
     def _freeze(_channel: Channel, _request: Json) -> Json:
-        signal_all(signal.SIGSTOP)
+        freeze()
         return {}
 
     @staticmethod
     def _thaw(_channel: Channel, _request: Json) -> Json:
-        signal_all(signal.SIGCONT)
+        thaw()
         return {}
 
     def _start(self, channel: Channel, request: Json) -> None:
@@ -217,7 +217,10 @@ class Agent:
             "USER": account.name,
             "LOGNAME": account.name,
         }
-        return {**base, **self._envs, **envs}
+        env = {**base, **self._envs, **envs}
+        if self._config["users"] == "none":
+            env["HARNESS_PATH"] = env["PATH"]  # for the .bash_profile of isolation "process"
+        return env
 
     def _connect(self, channel: Channel, request: Json) -> None:
         process = self.processes.find(request.get("pid"), request.get("tag"), ended=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Files"]
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Files:
@@ -147,7 +147,7 @@ class Files:
             fd = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
             try:
                 if not given:
-                    self._accounts.touch_owner(fd, account)
+                    self._accounts.give(fd, account)
                 for chunk in channel.chunks():
                     _write_all(fd, chunk)
                 self._metadata.replace(fd, metadata)

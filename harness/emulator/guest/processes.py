@@ -17,7 +17,6 @@ import threading
 import time
 
 from .frames import Channel, Fault, HangUp
-from .metrics import descendants
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from .frames import Json
 
-__all__ = ["Child", "Process", "ProcessTable", "signal_all"]
+__all__ = ["Child", "Process", "ProcessTable"]
 
 _CHUNK_BYTES = 32 * 1024
 _GRACE_S = 0.25
@@ -309,18 +308,6 @@ class ProcessTable:
     def _forget_old(self) -> None:
         oldest = time.monotonic() - _REMEMBERED_S
         self._ended = [(at, process) for at, process in self._ended if at > oldest]
-
-
-def signal_all(number: int) -> None:
-    """Signals every process of the sandbox but this one."""
-    if os.getpid() == 1:
-        with contextlib.suppress(ProcessLookupError):  # there is none but this one
-            os.kill(-1, number)  # one step of the kernel: nothing can fork past it
-        return
-    # Outside a pid namespace -1 would mean this whole machine.
-    for pid in descendants(os.getpid())[1:]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), number)
 
 
 def _read(fd: int) -> bytes:

@@ -144,15 +144,25 @@ class _Tree:
         if mask & _IN_MOVED_FROM:
             self._moving[cookie] = relative
         elif mask & _IN_MOVED_TO and cookie in self._moving:
-            old = self._moving.pop(cookie)
-            for number, known in list(self._names.items()):
-                if known == old or known.startswith(old + "/"):
-                    self._names[number] = relative + known[len(old) :]
+            was_watched = self._rename(self._moving.pop(cookie), relative)
+            inside = self._add(relative)
+            if not was_watched:  # it was moved on before its watch was made
+                for found in inside:
+                    yield "CREATE", found
         elif mask & (_IN_CREATE | _IN_MOVED_TO):
             for found in self._add(relative):
                 yield "CREATE", found
         elif mask & _IN_DELETE:
             self._forget(relative)
+
+    def _rename(self, old: str, new: str) -> bool:
+        """Tells later changes under the new name; whether the directory was watched at all."""
+        renamed = False
+        for number, known in list(self._names.items()):
+            if known == old or known.startswith(old + "/"):
+                self._names[number] = new + known[len(old) :]
+                renamed = True
+        return renamed
 
     def _add(self, relative: str) -> list[str]:
         """Watches a directory, and below; the names that were in it before."""

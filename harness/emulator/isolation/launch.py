@@ -31,24 +31,25 @@ class Job:
     Attributes:
         id: how it is called in the launcher's answers.
         folder: the sandbox's folder on the host; the socket and the log are made in it.
-        users: "many" (a range of user ids, needs root), "one" or "none" (no namespace).
+        ids: "given" (`uids` ids from `first_uid` on, needs root), "own" (this process's) or
+            "none" (no namespace at all).
         program: what the child becomes, as a path that it can reach by then.
         argv: with which words; `LISTENER_FD` is open in it.
         options: words for `bwrap --args ARGUMENTS_FD`.
-        stage: source and target of what is bound below a private /tmp first.
+        stage: source and target of what is bound below a private /tmp first, and "ro" or "rw".
         env: the whole environment.
         limits: values of the `resource.RLIMIT_*` that are set.
-        first_uid: the host's id for the sandbox's 0, where `users` is "many".
-        uids: how many ids the range has.
+        first_uid: the host's id for the sandbox's 0, where `ids` is "given".
+        uids: how many ids that are.
     """
 
     id: str
     folder: str
-    users: str
+    ids: str
     program: str
     argv: Sequence[str]
     options: Sequence[str] = ()
-    stage: Sequence[tuple[str, str]] = ()
+    stage: Sequence[tuple[str, str, str]] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     first_uid: int = 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -22,13 +23,17 @@ import select
 import signal
 import socket
 import stat
+import struct
 import sys
 from typing import Any, NoReturn
 
 __all__ = ["main"]
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
-_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_SLAVE = 0x2, 0x4, 0x1000, 0x4000, 0x80000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 0x1, 0x2, 0x4, 0x8, 0x20
+_MS_BIND, _MS_REC, _MS_SLAVE = 0x1000, 0x4000, 0x80000
+_SYS_MOUNT_SETATTR, _MOUNT_ATTR_RDONLY = 442, 0x1
+_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LINE_BYTES = 1 << 20
 _LISTENER_FD, _INFO_FD, _ARGUMENTS_FD = 10, 11, 12
@@ -153,10 +158,10 @@ def _launch(job: dict[str, Any]) -> tuple[int, int | None]:
     for fd in (info_write, ready_write, go_read):
         os.close(fd)
     try:
-        if os.read(ready_read, 1) and job["users"] == "many":
+        if os.read(ready_read, 1) and job["ids"] == "given":
             _map_range(child, job["first_uid"], job["uids"])
         os.write(go_write, b"x")
-        if job["users"] == "none":
+        if job["ids"] == "none":
             return child, child
         said = b""
         while not said.rstrip().endswith(b"}"):  # bubblewrap writes it piece by piece
@@ -202,15 +207,19 @@ def _become(
         fixed |= {_LISTENER_FD: handed[0], _INFO_FD: handed[1], _ARGUMENTS_FD: arguments_fd}
         os.setsid()
         os.umask(0o022)
-        if job["users"] == "many":
+        if job["ids"] == "own":
+            _own_namespace(_UID, _GID)
+        if job["ids"] != "none":
+            # Staged one user namespace above the sandbox's own: the kernel then locks what is
+            # read-only there, and no root inside can remount it.
             _stage(job["stage"])
-        if job["users"] != "none":
+        if job["ids"] == "own":
+            _own_namespace(0, 0)
+        elif job["ids"] == "given":
             _check(_libc.unshare(_CLONE_NEWUSER), "unshare(CLONE_NEWUSER)")
-        if job["users"] == "one":
-            _map_self()
         os.write(ready_write, b"x")
         os.read(go_read, 1)
-        if job["users"] == "many":
+        if job["ids"] == "given":
             os.setgroups([])
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
@@ -243,25 +252,41 @@ def _arguments(options: list[str]) -> int:
 def _stage(sources: list[list[str]]) -> None:
     """Binds each source below a private /tmp, where the sandbox's user may pass.
 
-    The user that bubblewrap runs as has no right to walk through, say, /root.
+    The user that bubblewrap then runs as may have no right to walk through, say, /root.
     """
     _check(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
     _mount("", "/", "", _MS_REC | _MS_SLAVE)
     # Opened before the tmpfs covers them, but already in this mount namespace.
-    opened = [(os.open(source, os.O_PATH), target) for source, target in sources]
+    opened = [(os.open(source, os.O_PATH), target, kind) for source, target, kind in sources]
     _mount("stage", _STAGE, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755")
-    for fd, target in opened:
+    for fd, target, kind in opened:
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             os.makedirs(target)
         else:
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o644))
         _mount(f"/proc/self/fd/{fd}", target, "", _MS_BIND | _MS_REC)
+        if kind == "ro":
+            _make_read_only(target)
 
 
-def _map_self() -> None:
+def _make_read_only(target: str) -> None:
+    """Makes a mount and all below it read-only."""
+    attributes = struct.pack("QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
+    arguments = (os.fsencode(target), _AT_RECURSIVE, attributes, len(attributes))
+    result = _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, *arguments)
+    if result != 0 and ctypes.get_errno() == errno.ENOSYS:  # before Linux 5.12: the top one only
+        locked = os.statvfs(target).f_flag & (_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+        _mount("", target, "", _MS_REMOUNT | _MS_BIND | _MS_RDONLY | locked)
+    else:
+        _check(result, f"mount_setattr of {target}")
+
+
+def _own_namespace(uid: int, gid: int) -> None:
+    """A user namespace whose root is this process's user."""
+    _check(_libc.unshare(_CLONE_NEWUSER), "unshare(CLONE_NEWUSER)")
     _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"0 {_UID} 1")
-    _write("/proc/self/gid_map", f"0 {_GID} 1")
+    _write("/proc/self/uid_map", f"0 {uid} 1")
+    _write("/proc/self/gid_map", f"0 {gid} 1")
 
 
 def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:

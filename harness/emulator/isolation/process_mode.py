@@ -29,6 +29,8 @@ LOSSES = (
 )
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The host's /etc/profile sets PATH anew for each login shell; this is read after it.
+_PROFILE = 'export PATH="${HARNESS_PATH:-$PATH}"\nunset HARNESS_PATH\n'
 _HOMES = {"user": "home/user", "root": "root"}
 
 
@@ -43,13 +45,15 @@ class ProcessMode:
         """Makes the folders of a sandbox; `root` itself is made too."""
         for name in ("tmp", *_HOMES.values()):
             (root / name).mkdir(parents=True)
+        for home in _HOMES.values():
+            (root / home / ".bash_profile").write_text(_PROFILE, encoding="utf-8")
 
     def job(self, name: str, folder: Path, boot_id: str) -> Job:
         """The job that starts a sandbox in `folder`, whose tree is written already."""
         return Job(
             id=name,
             folder=str(folder),
-            users="none",
+            ids="none",
             program=str(self._layout.environment.python),
             argv=self._agent(folder / "root", boot_id),
             limits=resource_limits(self._limits),

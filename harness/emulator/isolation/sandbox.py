@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +15,9 @@ from harness.emulator.isolation.launch import Launched, LauncherProcess
 from harness.emulator.isolation.model import SandboxGoneError
 
 __all__ = ["GuestStream", "Sandbox"]
+
+_PAUSE_TIMEOUT_S = 10.0
+_PAUSE_POLL_S = 0.001
 
 
 class Sandbox:
@@ -44,7 +48,8 @@ class Sandbox:
 
     def adopt(self, sandbox_id: str, template: str, folder: Path) -> None:
         """Gives an anonymous sandbox its name; its folder moves, under its feet."""
-        self.folder.rename(folder)
+        if folder != self.folder:
+            self.folder.rename(folder)
         self.sandbox_id, self.template = sandbox_id, template
         self.folder, self.files = folder, AfterImage(folder / "root")
 
@@ -93,6 +98,14 @@ class Sandbox:
     async def wait_dead(self) -> None:
         """Returns once no process of it is left, whoever ended it."""
         await self._launched.gone.wait()
+        self._close()
+
+    def abandon(self) -> None:
+        """Begins to end it, for a caller that cannot wait."""
+        self._launcher.signal(self._job_id, signal.SIGKILL)
+        self._close()
+
+    def _close(self) -> None:
         if self._folder_fd >= 0:
             os.close(self._folder_fd)
             self._folder_fd = -1
@@ -101,9 +114,20 @@ class Sandbox:
         """Freezes every process of it; calls wait until `resume`. Again is fine."""
         if self._paused:
             return
-        self._paused = True
         await self.call("freeze")
         self._launcher.signal(self._job_id, signal.SIGSTOP)
+        self._paused = True
+        async with asyncio.timeout(_PAUSE_TIMEOUT_S):
+            while self.alive and not self._agent_stands():  # noqa: ASYNC110 - the kernel tells nobody
+                await asyncio.sleep(_PAUSE_POLL_S)
+
+    def _agent_stands(self) -> bool:
+        tasks = Path("/proc") / str(self._launched.started.result()) / "task"
+        try:
+            states = [(task / "stat").read_text("ascii", "replace") for task in tasks.iterdir()]
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # it ended, or a thread did
+        return all(state.rpartition(")")[2].split()[0] == "T" for state in states)
 
     async def resume(self) -> None:
         """Lets its processes go on. Again is fine."""

@@ -134,11 +134,20 @@ class Skeleton:
     Args:
         mount_points: absolute folders that something is mounted on later.
         first_uid: the host's id for the sandbox's root, or None where ids cannot be given.
+        one_user_id: whether every user has that one.
         network: what the sandbox can reach; decides its resolver.
     """
 
-    def __init__(self, *, mount_points: list[str], first_uid: int | None, network: Network) -> None:
+    def __init__(
+        self,
+        *,
+        mount_points: list[str],
+        first_uid: int | None,
+        one_user_id: bool,
+        network: Network,
+    ) -> None:
         self._first_uid = first_uid
+        self._one_user_id = one_user_id
         self._files = (*_generated(network), *_copied())
         self._folders = [*_FOLDERS, *_parents(mount_points)]
         if any(point.startswith("/root/") for point in mount_points):
@@ -177,7 +186,7 @@ class Skeleton:
 
     def _give(self, path: str, owner: Owner) -> None:
         if self._first_uid is not None:
-            number = self._first_uid + owner
+            number = self._first_uid + (0 if self._one_user_id else owner)
             os.lchown(path, number, number)
 
 

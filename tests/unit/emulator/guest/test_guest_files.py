@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,10 +14,9 @@ from harness.emulator.isolation import GuestError
 
 def refused(guest: Guest, op: str, **params: Any) -> str:
     """The code of a call that must fail."""
-    calls = {"fs.read": guest.read, "fs.write": guest.write}
-    call = calls.get(op, lambda **params: guest.call(op, **{"user": "user", **params}))
+    calls: dict[str, Callable[..., Any]] = {"fs.read": guest.read, "fs.write": guest.write}
     with pytest.raises(GuestError) as refusal:
-        call(**params)
+        calls[op](**params) if op in calls else guest.call(op, **{"user": "user", **params})
     return refusal.value.code
 
 

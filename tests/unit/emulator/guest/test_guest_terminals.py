@@ -73,12 +73,12 @@ def test_terminal_echoes_and_runs_what_is_typed(guest: Guest) -> None:
     """Input typed before the shell is ready is not lost; output comes as `pty`."""
 
     async def work(seat: Terminal) -> bytes:
-        await seat.type("echo $((6*7)) $TERM $(tty)\n")
-        return await seat.read_until(b"/dev/pts/0\r\n")
+        await seat.type("echo $((6*7)) $TERM $(tty)/$((1+1))end\n")
+        return await seat.read_until(b"/2end")
 
     seen = at(guest, work)
     assert b"echo $((6*7))" in seen
-    assert b"42 xterm-256color" in seen
+    assert b"42 xterm-256color /dev/pts/" in seen
 
 
 def test_terminal_has_the_size_that_was_asked_for_and_is_resized(guest: Guest) -> None:

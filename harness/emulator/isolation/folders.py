@@ -1,0 +1,74 @@
+"""A server's folder of sandboxes: what is its own, what is stale, and how it is deleted."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import uuid
+from pathlib import Path
+
+__all__ = ["Workshop", "delete_tree"]
+
+_PREFIX = ".host-"
+
+
+class Workshop:
+    """The hidden folder of one running server, below the folder that servers may share.
+
+    What a server that died left behind is deleted by the next one: a lock, which the
+    kernel frees at any death, tells the living from the dead.
+
+    Args:
+        state_dir: the shared folder; made where it is missing.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for other in state_dir.glob(f"{_PREFIX}*"):
+            _delete_if_dead(other)
+        self.folder = state_dir / f"{_PREFIX}{uuid.uuid4().hex[:12]}"
+        self.folder.mkdir(mode=0o700)
+        self._lock = os.open(self.folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def close(self) -> None:
+        """Deletes the folder."""
+        delete_tree(self.folder)
+        os.close(self._lock)
+
+
+def delete_tree(folder: Path) -> None:
+    """Deletes a sandbox's files, also those that it made unreadable. A missing one is fine."""
+    if os.geteuid() != 0:
+        _open_directories(folder)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+
+
+def _open_directories(folder: Path) -> None:
+    todo = [folder]
+    while todo:
+        path = todo.pop()
+        try:
+            path.chmod(stat.S_IRWXU)
+            todo += [child for child in path.iterdir() if child.is_dir() and not child.is_symlink()]
+        except FileNotFoundError:
+            continue
+
+
+def _delete_if_dead(folder: Path) -> None:
+    try:
+        lock = os.open(folder / "lock", os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # being made, or being deleted
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        delete_tree(folder)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(lock)
