@@ -217,7 +217,7 @@ def test_emulator_goes_with_the_process_that_started_it() -> None:
             assert still_running(descriptors) == set()
 
 
-def test_thousand_lives_leave_nothing_open(tmp_path: Path) -> None:
+def test_many_lives_leave_nothing_open(tmp_path: Path) -> None:
     """After many sandboxes and a reset, no process, file or descriptor is left of them."""
     with Emulator("--state-dir", str(tmp_path)) as emulator:
         env = emulator.env

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import httpx
@@ -45,8 +46,8 @@ server.serve_forever()
 """
 
 
-def start_server(sandbox: Sandbox) -> int:
-    sandbox.files.write("server.py", SERVER)
+def start_server(sandbox: Sandbox, script: str = SERVER) -> int:
+    sandbox.files.write("server.py", script)
     handle = sandbox.commands.run("python3 server.py", background=True, timeout=0)
     for stdout, _, _ in handle:
         if stdout:
@@ -169,3 +170,46 @@ def test_malformed_target_is_a_bad_request(
     """What cannot be a sandbox is refused before anyone looks for it."""
     answer = httpx.get(e2b_env.endpoint.env["E2B_SANDBOX_URL"], headers=headers)
     assert (answer.status_code, answer.text.strip()) == (400, words)
+
+
+UPGRADE_SERVER = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    connection, _ = listener.accept()
+    head = b""
+    while b"\\r\\n\\r\\n" not in head:
+        head += connection.recv(4096)
+    connection.sendall(
+        b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: echo\\r\\nConnection: Upgrade\\r\\n\\r\\n"
+    )
+    while data := connection.recv(65536):
+        connection.sendall(data.upper())
+    connection.close()
+"""
+
+
+def test_connection_that_changes_its_protocol_is_passed_through(
+    e2b_env: E2BEnvironment, sandbox: Sandbox
+) -> None:
+    """WebSockets and the like: after the upgrade bytes go both ways as they are."""
+    port = start_server(sandbox, UPGRADE_SERVER)
+    url = httpx.URL(e2b_env.endpoint.env["E2B_SANDBOX_URL"])
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        connection.sendall(
+            (
+                f"GET /chat HTTP/1.1\r\nHost: {sandbox.get_host(port)}\r\n"
+                "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+            ).encode()
+        )
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += connection.recv(1)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        sent = b"any bytes \x00\xff" * 20_000
+        connection.sendall(sent)
+        received = b""
+        while len(received) < len(sent):
+            received += connection.recv(65536)
+        assert received == sent.upper()
