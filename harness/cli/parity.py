@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,19 +21,13 @@ from harness.workflow.parity import ParityOptions, run_parity
 from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
 from harness.workflow.parity_endpoint import FarEnd
 from harness.workflow.parity_selection import select_cases
+from harness.workflow.smoke import LiveEndpoint
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
 
 TARGET = "osiris"
-
-
-class LiveEndpoint(StrEnum):
-    """What "live" means: the real service, or the emulator in its place."""
-
-    SERVICE = "service"
-    EMULATOR = "emulator"
 
 
 @app.callback()
