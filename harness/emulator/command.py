@@ -89,7 +89,8 @@ def serve_command(
         plan=plan,
         run_id=run_id,
         stamp=stamp,
-        parent_pid=None if outlive_parent else parent_pid or os.getppid(),
+        # 0 is what the first process of a container has for a parent.
+        parent_pid=None if outlive_parent else parent_pid or os.getppid() or None,
     )
     asyncio.run(
         serve(

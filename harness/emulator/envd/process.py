@@ -28,6 +28,7 @@ _SIGNALS = {
     signal.SIGTERM: signal.SIGTERM,
     signal.SIGKILL: signal.SIGKILL,
 }
+MAX_NOTED_CHARACTERS = 4096
 _CODEC = JsonCodec()
 _KEEPALIVE = _CODEC.encode({"event": {"keepalive": {}}})
 
@@ -294,12 +295,19 @@ def _process_info(process: dict[str, Any]) -> dict[str, Any]:
     return info
 
 
+def _shortened(word: str) -> str:
+    left = len(word) - MAX_NOTED_CHARACTERS
+    return word if left <= 0 else f"{word[:MAX_NOTED_CHARACTERS]}… ({left} more characters)"
+
+
 def _note_command(caller: Caller, parameters: dict[str, Any]) -> None:
     words = [parameters["cmd"], *parameters["args"]]
     secrets = [token for token in (caller.life.access_token,) if token]
     caller.exchange.entry.details = {
         "command": [
-            mask_values(word, caller.life.asked.envs, parameters["envs"], secrets=secrets)
+            _shortened(
+                mask_values(word, caller.life.asked.envs, parameters["envs"], secrets=secrets)
+            )
             for word in words
         ],
         "env_names": sorted(parameters["envs"]),
