@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-__all__ = ["Fault", "FaultError", "Faults"]
+__all__ = ["FIELDS", "Fault", "FaultError", "Faults"]
 
-_FIELDS: dict[str, type | tuple[type, ...]] = {
+FIELDS: dict[str, type | tuple[type, ...]] = {
     "route": str,
     "sandbox_id": str,
     "status": int,
@@ -149,9 +149,9 @@ class Faults:
 
 
 def _problems(document: Mapping[str, Any]) -> list[str]:
-    problems = [f"unknown field {name!r}" for name in document if name not in _FIELDS]
+    problems = [f"unknown field {name!r}" for name in document if name not in FIELDS]
     for name, value in document.items():
-        kind = _FIELDS.get(name)
+        kind = FIELDS.get(name)
         if kind is None:
             continue
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

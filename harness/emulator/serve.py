@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.emulator.admin import PREFIX as ADMIN_PREFIX
 from harness.emulator.after_images import AfterImages
 from harness.emulator.catalogue import BUILT_IN_NAMES, Catalogue
 from harness.emulator.credentials import Credentials, new_id
@@ -185,7 +186,7 @@ def _running(service: EmulatedService, port: int) -> Running:
             "E2B_SANDBOX_URL": url,
             "E2B_API_KEY": service.credentials.api_key,
         },
-        admin_url=f"{url}/_harness",
+        admin_url=f"{url}{ADMIN_PREFIX}",
         admin_token=service.credentials.admin_token,
         pid=os.getpid(),
     )

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from harness.emulator.admin import PREFIX as ADMIN_PREFIX
 from harness.emulator.admin import Admin
 from harness.emulator.answers import ApiError, JsonAnswer, error_answer
 from harness.emulator.control_plane import ControlPlane
@@ -28,7 +29,6 @@ from harness.emulator.service import EmulatedService
 
 __all__ = ["EmulatorApplication"]
 
-ADMIN_PREFIX = "/_harness"
 _LOG = logging.getLogger("harness.emulator")
 
 

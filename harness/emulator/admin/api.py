@@ -19,9 +19,10 @@ from harness.emulator.life import SandboxLife
 from harness.emulator.routes import Route, RouteTable
 from harness.emulator.service import EmulatedService
 
-__all__ = ["TOKEN_HEADER", "Admin"]
+__all__ = ["PREFIX", "TOKEN_HEADER", "Admin"]
 
 TOKEN_HEADER = "x-harness-token"  # noqa: S105 - a header's name
+PREFIX = "/_harness"
 HOME = "/home/user"
 
 
@@ -36,21 +37,23 @@ class Admin:
     def __init__(self, service: EmulatedService, *, on_reset: Callable[[], None]) -> None:
         self._service = service
         self._on_reset = on_reset
-        image = "/_harness/after-images/{sandbox_id}"
-        self._table = RouteTable(
-            [
-                Route(method="GET", pattern="/_harness/health", handler=self.health),
-                Route(method="POST", pattern="/_harness/reset", handler=self.reset),
-                Route(method="GET", pattern="/_harness/sandboxes", handler=self.sandboxes),
-                Route(method="GET", pattern="/_harness/after-images", handler=self.after_images),
-                Route(method="GET", pattern=image, handler=self.after_image),
-                Route(method="GET", pattern="/_harness/ledger", handler=self.ledger),
-                Route(method="GET", pattern="/_harness/clock", handler=self.clock),
-                Route(method="POST", pattern="/_harness/clock", handler=self.advance),
-                Route(method="GET", pattern="/_harness/faults", handler=self.faults),
-                Route(method="POST", pattern="/_harness/faults", handler=self.add_fault),
-                Route(method="DELETE", pattern="/_harness/faults", handler=self.clear_faults),
-            ]
+        self._table = RouteTable(list(self.routes()))
+
+    def routes(self) -> tuple[Route, ...]:
+        """What it answers."""
+        image = f"{PREFIX}/after-images/{{sandbox_id}}"
+        return (
+            Route(method="GET", pattern=f"{PREFIX}/health", handler=self.health),
+            Route(method="POST", pattern=f"{PREFIX}/reset", handler=self.reset),
+            Route(method="GET", pattern=f"{PREFIX}/sandboxes", handler=self.sandboxes),
+            Route(method="GET", pattern=f"{PREFIX}/after-images", handler=self.after_images),
+            Route(method="GET", pattern=image, handler=self.after_image),
+            Route(method="GET", pattern=f"{PREFIX}/ledger", handler=self.ledger),
+            Route(method="GET", pattern=f"{PREFIX}/clock", handler=self.clock),
+            Route(method="POST", pattern=f"{PREFIX}/clock", handler=self.advance),
+            Route(method="GET", pattern=f"{PREFIX}/faults", handler=self.faults),
+            Route(method="POST", pattern=f"{PREFIX}/faults", handler=self.add_fault),
+            Route(method="DELETE", pattern=f"{PREFIX}/faults", handler=self.clear_faults),
         )
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
