@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.invocation import command_line
 from harness.cli.parity_display import ProgressLines, print_difference, print_parity
 from harness.model.run import PipelineCase
 from harness.settings import Settings
@@ -151,12 +151,12 @@ def accept(
         _print_json({"file": str(accepted.file), "entry": accepted.entry})
         return
     sys.stdout.write(f"{accepted.entry}\nappended to {accepted.file}\n")
-    sys.stdout.write("next: harness parity run\n")
+    sys.stdout.write(f"next: {command_line('parity', 'run')}\n")
 
 
 def _again(far_end: FarEnd, osiris: str | None, allowances: Path | None) -> str:
     """The beginning of a command that runs a case in the same way."""
-    words = ["harness", "parity", "run"]
+    words: list[str] = []
     if far_end is FarEnd.LIVE:
         words.append("--live")
     elif far_end is FarEnd.LIVE_ON_EMULATOR:
@@ -165,7 +165,7 @@ def _again(far_end: FarEnd, osiris: str | None, allowances: Path | None) -> str:
         words += ["--osiris", osiris]
     if allowances:
         words += ["--allowances", str(allowances)]
-    return shlex.join(words)
+    return command_line("parity", "run", *words)
 
 
 def _list(cases: Sequence[PipelineCase], *, as_json: bool) -> None:

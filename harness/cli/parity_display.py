@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.invocation import command_line
 from harness.cli.verdicts import STYLES
 from harness.model.outcome import Outcome
 from harness.model.verdict import Check, Verdict
@@ -91,7 +92,8 @@ def print_difference(entry: Entry, related: Sequence[Entry]) -> None:
         )
     elif accepted:
         console.print("\nto accept it, with a reason in the place of the dots:")
-        console.print(f'  harness parity accept {entry["id"]} --reason "…"')
+        accept = command_line("parity", "accept", str(entry["id"]))
+        console.print(f'  {accept} --reason "…"')
         console.print("or paste:")
         console.print(escape(str(accepted)))
         console.print(f"to see it alone:\n  {escape(str(entry['reproduce']))}")
@@ -212,6 +214,9 @@ def _print_end(
         console.print("\nthe first one alone:")
         console.print(f"  {escape(str(first['reproduce']))}")
         console.print("whole, with what follows from it:")
-        console.print(f"  harness parity show {first['id']}")
-        console.print("to accept it, paste this (or `harness parity accept`):")
+        console.print(f"  {command_line('parity', 'show', str(first['id']))}")
+        console.print("to accept it, with a reason in the place of the dots:")
+        accept = command_line("parity", "accept", str(first["id"]))
+        console.print(f'  {accept} --reason "…"')
+        console.print("or paste:")
         console.print(escape(str(first["allowance"])))

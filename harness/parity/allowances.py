@@ -102,7 +102,8 @@ def proposal(
 ) -> Allowance:
     """The allowance that accepts a difference in exactly the pipelines where it occurs.
 
-    Where the value itself is the fault (an outcome, an error) it is pinned.
+    It covers that and no more: the count is exact, and so are two values that differ. What
+    is missing or extra is told by its path alone; an error is also told by its words.
 
     Args:
         difference: what is to be accepted.
@@ -112,7 +113,7 @@ def proposal(
         occurrences: the difference in each pipeline, where values vary between them.
     """
     everyone = occurrences or (difference,)
-    pinned = difference.path in PINNED
+    pinned = difference.kind in PINNED_KINDS or difference.path in PINNED_PATHS
     return Allowance(
         path=escape(difference.path),
         kind=difference.kind,
@@ -123,6 +124,7 @@ def proposal(
         source=f"id {difference.id}",
         local=_pattern([item.local for item in everyone]) if pinned else None,
         remote=_pattern([item.remote for item in everyone]) if pinned else None,
+        count=difference.count,
     )
 
 
@@ -149,8 +151,8 @@ def as_toml(allowance: Allowance) -> str:
     return "\n".join(lines) + "\n"
 
 
-PINNED = frozenset({"outcome", "error/text", "error/type", "exit_code"})
-"""Paths at which the value is the fault: another error at the same path is another one."""
+PINNED_KINDS = frozenset({Kind.VALUE.value, Kind.TYPE.value})
+PINNED_PATHS = frozenset({"error/text"})
 
 
 def escape(text: str) -> str:

@@ -91,7 +91,29 @@ class CaseRunner:
         context = self._context(place, Side.E2B)
         with LogMirror(context.logs_dir, self.mirror / case.name, self.redactor):
             remote = self._observe(case, Side.E2B, place, context=context)
-        return compare_case(first, second, remote, expect_success=case.expect_success)
+        return self._redacted(
+            compare_case(first, second, remote, expect_success=case.expect_success)
+        )
+
+    def _redacted(self, compared: CaseComparison) -> CaseComparison:
+        """The comparison without secrets; allowances, too, are held against what is shown."""
+        text = self.redactor.text
+
+        def shown(value: str | None) -> str | None:
+            return None if value is None else text(value)
+
+        return replace(
+            compared,
+            broken=shown(compared.broken),
+            differences=tuple(
+                replace(item, local=shown(item.local), remote=shown(item.remote))
+                for item in compared.differences
+            ),
+            noise=tuple(
+                replace(item, local=shown(item.local), remote=shown(item.remote))
+                for item in compared.noise
+            ),
+        )
 
     def _observe(
         self,

@@ -138,7 +138,15 @@ def test_pasted_entry_accepts_exactly_the_difference(file: Path) -> None:
     assert allowance.path == "files/output/a[*][[]1].csv/columns/x"
     assert (allowance.kind, allowance.pipelines) == ("value", ("one", "two"))
     assert allowance.reason == 'he said "so"\n'
-    assert (allowance.local, allowance.remote) == (None, None)
+    assert (allowance.local, allowance.remote) == ('row 1: "a"', 'row 1: "b"')
+    assert allowance.count == 1
+
+
+def test_entry_for_what_is_missing_names_its_place_and_its_number(file: Path) -> None:
+    """A lost event is told by its name; what it held is not part of the debt."""
+    lost = replace(DIFFERENCE, path="events/x", kind="missing", remote=None, count=3)
+    (allowance,) = load(write(file, HEAD + entry_of(lost)))
+    assert (allowance.local, allowance.remote, allowance.count) == (None, None, 3)
 
 
 def test_entry_for_an_error_names_the_error(file: Path) -> None:
