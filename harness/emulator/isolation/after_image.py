@@ -123,7 +123,8 @@ class _Walker:
         del self.fds[keep:], self.names[max(0, keep - 1) :]
 
     def _enter(self, name: str) -> None:
-        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fds[-1])
+        with _readable(self.fds[-1]):
+            fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fds[-1])
         if not stat.S_ISLNK(os.fstat(fd).st_mode):
             self.fds.append(fd)
             self.names.append(name)
@@ -140,20 +141,19 @@ class _Walker:
 
 def _below(fd: int, shown: str) -> Iterator[ImageEntry]:
     with _readable(fd) as listing:
-        names = sorted(os.listdir(listing))  # noqa: PTH208 - of a descriptor, not of a path
-    for name in names:
-        try:
-            entry = _entry(fd, name, f"{shown.rstrip('/')}/{name}")
-            yield entry
-            if entry.type != "dir":
-                continue
-            child = os.open(name, _DIRECTORY, dir_fd=fd)
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # it changed while we looked; the sandbox may still run
-        try:
-            yield from _below(child, entry.path)
-        finally:
-            os.close(child)
+        for name in sorted(os.listdir(listing)):  # noqa: PTH208 - of a descriptor, not of a path
+            try:
+                entry = _entry(fd, name, f"{shown.rstrip('/')}/{name}")
+                yield entry
+                if entry.type != "dir":
+                    continue
+                child = os.open(name, _DIRECTORY, dir_fd=fd)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # it changed while we looked; the sandbox may still run
+            try:
+                yield from _below(child, entry.path)
+            finally:
+                os.close(child)
 
 
 @contextmanager
@@ -163,9 +163,10 @@ def _readable(fd: int) -> Iterator[Path]:
     A server that is not root must first allow itself what the sandbox forbade its own user.
     """
     name = Path(f"/proc/self/fd/{fd}")
-    mode = stat.S_IMODE(os.fstat(fd).st_mode)
-    wanted = mode | (stat.S_IRWXU if stat.S_ISDIR(os.fstat(fd).st_mode) else stat.S_IRUSR)
-    if mode == wanted or os.geteuid() == 0:
+    status = os.fstat(fd)
+    mode = stat.S_IMODE(status.st_mode)
+    wanted = mode | (stat.S_IRWXU if stat.S_ISDIR(status.st_mode) else stat.S_IRUSR)
+    if mode == wanted or status.st_uid != os.geteuid():
         yield name
         return
     name.chmod(wanted)

@@ -12,6 +12,7 @@ import pytest
 from guest_lab import Guest, Lab, eventually, opened_lab, processes_with
 
 from harness.emulator.isolation import GuestError, Limits, Network
+from harness.emulator.isolation.user_ids import can_map_range
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_processes_of_the_host_are_neither_seen_nor_signalled(
     assert "sleep 601" in guest.run("ps -A -o args", user="root").text
     guest.run(f"kill -9 {host_process.pid} 1; kill -9 -1", user="root")
     assert host_process.poll() is None
-    assert guest.run(f"kill -0 {inside}").exit_code == 1
+    eventually(lambda: guest.run(f"kill -0 {inside}").exit_code == 1)
     assert guest.call("ping")["pid"] == 1
 
 
@@ -199,10 +200,8 @@ def test_memory_hog_and_huge_file_are_stopped(tight: Guest) -> None:
 
 
 def test_nothing_that_the_sandbox_runs_has_rights_on_the_host(guest: Guest) -> None:
-    """Seen from the host, its root is a user without rights."""
-    if os.geteuid() != 0 or not guest.lab.many_users:
-        pytest.skip("an ordinary user's sandbox has that user's rights")
+    """Seen from the host, its root is a user without rights, or the one who started it."""
     guest.spawn("exec sleep 612", user="root")
     found = eventually(lambda: processes_with("sleep 612"))
     assert len(found) == 1
-    assert found[0].stat().st_uid >= 200_000
+    assert found[0].stat().st_uid == (200_000 if can_map_range() else os.geteuid())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.emulator.isolation.user_ids import can_map_range
+from harness.emulator.isolation.user_ids import can_map_range, refuse_real_root
+from harness.errors import BrokenError
 
 ALL = "CapEff:\t000001ffffffffff\n"
 WHOLE = "         0          0 4294967295\n"
@@ -27,3 +28,11 @@ def test_range_needs_root_its_rights_and_the_ids(
 ) -> None:
     """Every one of the three is needed."""
     assert can_map_range(status=status, uid_map=uid_map, euid=euid) is can
+
+
+def test_real_root_without_rights_is_refused_and_others_are_not() -> None:
+    """The host's root must not become a sandbox's; root of a user namespace is somebody else."""
+    with pytest.raises(BrokenError, match="host's root"):
+        refuse_real_root(uid_map=WHOLE, euid=0)
+    refuse_real_root(uid_map="0 1000 1\n1 100000 65536\n", euid=0)
+    refuse_real_root(uid_map=WHOLE, euid=1000)
