@@ -32,7 +32,7 @@ DEFAULT_PACKAGES: tuple[str, ...] = (
 
 _MOUNT = Path("/usr/local")
 _MOVED_BASE = "/opt/python"
-_RECIPE = 1  # goes up when an environment is built in another way
+_RECIPE = 2  # goes up when an environment is built in another way
 _LAST_LINES = 5
 _MANIFEST = "environment.json"
 _BUILD_TIMEOUT_S = 900
@@ -239,6 +239,9 @@ def _point_inside(draft: Path, environment: TemplateEnvironment) -> None:
     link = draft / "bin" / "python"
     link.unlink()
     link.symlink_to(environment.python_inside)
+    # A shared libpython is looked for at /usr/local/lib, by the loader's cache or a fixed rpath.
+    for library in (environment.base_prefix / "lib").glob("libpython*.so*"):
+        (draft / "lib" / library.name).symlink_to(f"{_MOVED_BASE}/lib/{library.name}")
     config = draft / "pyvenv.cfg"
     lines = [
         f"home = {_MOVED_BASE}/bin" if line.startswith("home") else line
