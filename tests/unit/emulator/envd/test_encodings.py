@@ -78,6 +78,7 @@ def test_gzip_out_and_in_is_the_same(data: bytes) -> None:
         (b"", "gzip", "unexpected EOF"),
         (b"x", "br", "unsupported Content-Encoding: br"),
     ],
+    ids=["no-gzip", "cut", "empty", "unknown"],
 )
 def test_upload_in_a_wrong_encoding_is_refused(body: bytes, encoding: str, words: str) -> None:
     """A damaged upload is no short file."""
