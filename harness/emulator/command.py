@@ -156,4 +156,4 @@ def _print_request(entry: Entry) -> None:
     duration = f"{entry.duration_ms or 0:8.1f} ms"
     fault = f"  [{entry.fault}]" if entry.fault else ""
     line = f"{time} {entry.method:6} {entry.path:42} {status:5} {duration}  {entry.sandbox_id}"
-    print(line + fault, file=sys.stderr)  # noqa: T201 - progress
+    print((line + fault).rstrip(), file=sys.stderr)  # noqa: T201 - progress
