@@ -34,6 +34,13 @@ def serve_command(
     state_dir: Annotated[
         Path | None, typer.Option(help="Where ledgers are kept; testing_env/gateway by default.")
     ] = None,
+    owner_grace: Annotated[
+        float, typer.Option(min=0, help="Seconds a sandbox outlives the processes that need it.")
+    ] = 10.0,
+    keep_orphans: Annotated[
+        bool,
+        typer.Option("--keep-orphans", help="End sandboxes with the gateway only, not before."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON when ready, nothing else.")
     ] = False,
@@ -49,6 +56,7 @@ def serve_command(
         state_dir=(state_dir or settings.testing_env / "gateway").resolve(),
         owner_pid=os.getpid(),
         port=port,
+        owner_grace_s=None if keep_orphans else owner_grace,
         watch_stdin=False,
     )
 

@@ -24,14 +24,18 @@ from starlette.types import Receive, Scope, Send
 from harness.errors import HarnessError
 from harness.gateway.admin import ADMIN_PREFIX, Admin, refusal
 from harness.gateway.estate import Estate
+from harness.gateway.owners import OwnerWatch
 from harness.gateway.stamp import CREATE_PATHS, Stamp
 from harness.gateway.under_way import UnderWay
 from harness.gateway.upstream import Headers, Upstream, passed_on
+from harness.peers import Process, describe_process, peers
 
 __all__ = ["GatewayApp"]
 
 MAX_WATCHED_BYTES = 16 * 1024 * 1024
 _SANDBOX = re.compile(r"/(?:v2/)?sandboxes/([A-Za-z0-9_-]+)")
+# Who sends one of these needs the sandbox from now on, whoever created it.
+_ADOPTION = re.compile(r"/(?:v2/)?sandboxes/([A-Za-z0-9_-]+)/(?:connect|resume|timeout|refreshes)")
 _FORK = re.compile(r"/(?:v2/)?sandboxes/[A-Za-z0-9_-]+/fork")
 
 
@@ -45,6 +49,19 @@ class _Answer:
     sandbox_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Caller:
+    """Who sent a request.
+
+    Attributes:
+        processes: who holds its connection; None where this machine does not say.
+        words: their command lines, for people.
+    """
+
+    processes: tuple[Process, ...] | None
+    words: str
+
+
 @dataclass(slots=True, kw_only=True)
 class GatewayApp:
     """The ASGI application of one gateway.
@@ -56,6 +73,8 @@ class GatewayApp:
         admin: its own routes.
         grace_s: how long a sandbox outlives a client that did not wait for its create;
             a client that asks again with the same idempotency key gets it after all.
+        owner_grace_s: how long a sandbox outlives the last process that needed it;
+            None leaves it alone until the run is over.
         under_way: what was begun upstream.
         ending: set when the run is over, and nobody is waited for any more.
     """
@@ -65,10 +84,25 @@ class GatewayApp:
     stamp: Stamp
     admin: Admin
     grace_s: float = 5.0
+    owner_grace_s: float | None = 10.0
     under_way: UnderWay = field(default_factory=UnderWay)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     _nonces: dict[str, str] = field(default_factory=dict)
     _asked: Counter[str] = field(default_factory=Counter)
+    _watch: OwnerWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watch = OwnerWatch(
+            under_way=self.under_way,
+            ending=self.ending,
+            grace_s=self.owner_grace_s,
+            on_orphan=self._orphaned,
+        )
+        self.estate.on_end = self._watch.forget
+
+    def close(self) -> None:
+        """Watches nobody any more."""
+        self._watch.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -95,6 +129,8 @@ class GatewayApp:
             work = self._finish_kill(match[1].split("-")[0], _target(scope), scope["headers"])
             await self._finish(work, receive, send)
         else:
+            if method == "POST" and (match := _ADOPTION.fullmatch(path)):
+                self.under_way.begin(self._adopt(match[1].split("-")[0], scope))
             await self._pass(scope, receive, send)
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,14 +148,21 @@ class GatewayApp:
                 api_key=dict(headers).get(b"x-api-key", b"").decode("latin-1"),
             )
             body, metadata = stamped.body, dict(stamped.metadata)
+        # Beside the create, which takes longer: looking costs milliseconds.
+        caller = self.under_way.begin(_caller(scope))
         await self.estate.intend(nonce, metadata)
-        work = self._finish_create(_target(scope), headers, body, nonce)
+        work = self._finish_create(_target(scope), headers, body, nonce, caller)
         begun = await self._finish(work, receive, send)
         if begun is not None:
             self.under_way.begin(self._abandoned(begun, nonce))
 
     async def _finish_create(
-        self, target: str, headers: Headers, body: bytes, nonce: str
+        self,
+        target: str,
+        headers: Headers,
+        body: bytes,
+        nonce: str,
+        caller: asyncio.Task[_Caller],
     ) -> _Answer:
         try:
             answer = await self._read("POST", target, headers, body)
@@ -128,7 +171,16 @@ class GatewayApp:
             await self.estate.record("unanswered", nonce=nonce, why=repr(error))
             raise
         for sandbox_id in answer.sandbox_ids:
-            await self.estate.add(sandbox_id, headers, nonce=nonce)
+            known = await caller
+            await self.estate.add(
+                sandbox_id,
+                headers,
+                nonce=nonce,
+                creators=known.processes,
+                words=known.words,
+                test_id=self.stamp.test_id,
+            )
+            self._watch.own(sandbox_id, known.processes)
         if not answer.sandbox_ids:
             await self.estate.record("refused", nonce=nonce, status=answer.status)
         return answer
@@ -141,6 +193,19 @@ class GatewayApp:
         elif answer.status == httpx.codes.NOT_FOUND and sandbox_id in self.estate:
             await self.estate.drop(sandbox_id, "gone", by="service")
         return answer
+
+    async def _adopt(self, sandbox_id: str, scope: Scope) -> None:
+        """Notes that a process which asks for more time needs the sandbox from now on."""
+        if sandbox_id not in self.estate:
+            return
+        caller = await _caller(scope)
+        if caller.processes == () or sandbox_id not in self.estate:
+            return  # its connection is closed already: nobody to wait for
+        await self.estate.adopt(sandbox_id, caller.processes)
+        self._watch.adopt(sandbox_id, caller.processes)
+
+    async def _orphaned(self, sandbox_id: str) -> None:
+        await self.estate.kill(sandbox_id, by="gateway: its owner is gone")
 
     async def _abandoned(self, begun: asyncio.Task[_Answer], nonce: str) -> None:
         """Ends what was created for a client that did not wait for it."""
@@ -204,6 +269,20 @@ class GatewayApp:
             nonce = self._nonces.setdefault(key, nonce)
             self._asked[nonce] += 1
         return nonce
+
+
+async def _caller(scope: Scope) -> _Caller:
+    client, server = scope.get("client"), scope.get("server")
+    if not client or not server:
+        return _Caller(processes=None, words="")
+    return await asyncio.to_thread(_look, client[1], server[1])
+
+
+def _look(client_port: int, server_port: int) -> _Caller:
+    processes = peers(client_port, server_port)
+    return _Caller(
+        processes=processes, words=describe_process(processes[0].pid) if processes else ""
+    )
 
 
 def _target(scope: Scope) -> str:

@@ -63,6 +63,8 @@ class Gateway:
         run_id: names the run; a new name where it is left out.
         state_dir: where the run keeps its ledger and its after-images.
         grace_s: how long a sandbox outlives a client that did not wait for its create.
+        owner_grace_s: how long a sandbox outlives the last process that created it or
+            asked for more time for it; None leaves it alone until the run is over.
 
     Raises:
         UsageError: if there is no key or the run id is not fit for a folder.
@@ -76,11 +78,13 @@ class Gateway:
         run_id: str | None = None,
         state_dir: Path,
         grace_s: float = 5.0,
+        owner_grace_s: float | None = 10.0,
     ) -> None:
         self.run_id = checked_run_id(run_id)
         self._upstream, self._name = _upstream(upstream, key)
         self._state_dir = state_dir.resolve()
         self._grace_s = grace_s
+        self._owner_grace_s = owner_grace_s
         self._process: subprocess.Popen[bytes] | None = None
         self._ready: Ready | None = None
 
@@ -113,6 +117,18 @@ class Gateway:
         )
 
     @property
+    def pid(self) -> int:
+        """The gateway's process.
+
+        Raises:
+            BrokenError: if the gateway does not run.
+        """
+        self._running()
+        if self._process is None:
+            raise AssertionError("it runs, so it has a process")
+        return self._process.pid
+
+    @property
     def _log_path(self) -> Path:
         return self._state_dir / self.run_id / "gateway.log"
 
@@ -133,6 +149,8 @@ class Gateway:
             *("--state-dir", str(self._state_dir), "--owner-pid", str(os.getpid())),
             *("--grace", str(self._grace_s)),
         ]
+        if self._owner_grace_s is not None:
+            command += ["--owner-grace", str(self._owner_grace_s)]
         if self._upstream.sandbox_url:
             command += ["--sandbox-url", self._upstream.sandbox_url]
         if self._upstream.domain:
@@ -184,8 +202,24 @@ class Gateway:
         Raises:
             BrokenError: if the gateway does not answer.
         """
-        rows = self._ask("GET", "sandboxes")
-        return tuple(row["sandbox_id"] for row in rows if row["state"] == "alive")
+        return tuple(row["sandbox_id"] for row in self.sandboxes() if row["state"] == "alive")
+
+    def sandboxes(self) -> list[dict[str, str]]:
+        """Everything that the run created: `sandbox_id`, `state`, `test_id`, `creator`.
+
+        Raises:
+            BrokenError: if the gateway does not answer.
+        """
+        rows: list[dict[str, str]] = self._ask("GET", "sandboxes")
+        return rows
+
+    def begin_test(self, test_id: str) -> None:
+        """What is created from now on carries the id of this test; empty for none.
+
+        Raises:
+            BrokenError: if the gateway does not answer.
+        """
+        self._ask("PUT", "test", {"test_id": test_id})
 
     def reap(self) -> None:
         """Ends every sandbox that the run still owns.
@@ -203,20 +237,21 @@ class Gateway:
                 next_step="run `harness orphans sweep --force`",
             )
 
-    def _ask(self, method: str, route: str) -> Any:
+    def _ask(self, method: str, route: str, body: dict[str, str] | None = None) -> Any:
         ready = self._running()
         try:
             answer = httpx.request(
                 method,
                 f"{ready.url}{ADMIN_PREFIX}/{route}",
                 headers={ADMIN_HEADER: ready.token},
+                json=body,
                 timeout=REAP_S,
                 trust_env=False,
             )
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise self._failed(f"the gateway does not answer: {error!r}") from error
-        return answer.json()
+        return answer.json() if answer.content else None
 
     def _running(self) -> Ready:
         if self._ready is None:

@@ -7,7 +7,7 @@ request that created it, which never leave this process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,9 @@ import httpx
 from harness.errors import HarnessError
 from harness.gateway.images import AfterImages
 from harness.gateway.upstream import Headers, Upstream
+from harness.model.run import Json
 from harness.orphans.ledger import Ledger
+from harness.peers import Process
 from harness.settings import Secret
 
 __all__ = ["Estate", "credentials_of"]
@@ -35,6 +37,14 @@ class _Holding:
 
     sandbox_id: str
     credentials: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """Where a sandbox came from, for people."""
+
+    words: str
+    test_id: str
 
 
 def credentials_of(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
@@ -58,7 +68,9 @@ class Estate:
         self._holdings: dict[str, _Holding] = {}
         self._ended: dict[str, str] = {}
         self._collecting: dict[str, asyncio.Task[None]] = {}
+        self._origins: dict[str, _Origin] = {}
         self.troubles: list[str] = []
+        self.on_end: Callable[[str], None] | None = None
 
     def __contains__(self, sandbox_id: object) -> bool:
         return sandbox_id in self._holdings
@@ -74,9 +86,21 @@ class Estate:
         return self._ledger.path
 
     def rows(self) -> list[dict[str, str]]:
-        """Everything that the run created: `sandbox_id`, and `state` alive, killed or gone."""
+        """Everything that the run created: `sandbox_id`, `state`, `test_id` and `creator`.
+
+        The state is alive, killed or gone; the creator is its command line and those of
+        the processes that started it.
+        """
         states = {**self._ended, **dict.fromkeys(self._holdings, "alive")}
-        return [{"sandbox_id": one, "state": state} for one, state in states.items()]
+        return [
+            {
+                "sandbox_id": one,
+                "state": state,
+                "test_id": self._origins[one].test_id,
+                "creator": self._origins[one].words,
+            }
+            for one, state in states.items()
+        ]
 
     async def intend(self, nonce: str, metadata: Mapping[str, str]) -> None:
         """Writes down that a sandbox is about to be created.
@@ -86,7 +110,7 @@ class Estate:
         """
         await asyncio.to_thread(self._ledger.append, "intent", nonce=nonce, metadata=dict(metadata))
 
-    async def record(self, kind: str, **fields: str | int) -> None:
+    async def record(self, kind: str, **fields: Json) -> None:
         """Writes down what has happened; where that fails, `troubles` says so.
 
         What happened upstream is not undone by a full disk, and the other sandboxes
@@ -97,16 +121,34 @@ class Estate:
         except HarnessError as error:
             self.troubles.append(error.happened)
 
-    async def add(self, sandbox_id: str, headers: Headers, *, nonce: str) -> None:
+    async def add(
+        self,
+        sandbox_id: str,
+        headers: Headers,
+        *,
+        nonce: str,
+        creators: Sequence[Process] | None = None,
+        words: str = "",
+        test_id: str = "",
+    ) -> None:
         """Takes over a sandbox that was just created."""
         credentials = credentials_of(headers)
+        self._origins[sandbox_id] = _Origin(words=words, test_id=test_id)
         self._holdings[sandbox_id] = _Holding(sandbox_id=sandbox_id, credentials=credentials)
-        await self.record("created", sandbox_id=sandbox_id, nonce=nonce)
+        await self.record(
+            "created", sandbox_id=sandbox_id, nonce=nonce, creators=_written(creators)
+        )
+
+    async def adopt(self, sandbox_id: str, creators: Sequence[Process] | None) -> None:
+        """Notes that further processes need a sandbox."""
+        await self.record("adopted", sandbox_id=sandbox_id, creators=_written(creators))
 
     async def drop(self, sandbox_id: str, kind: str, *, by: str) -> None:
         """Notes that a sandbox is over."""
         if self._holdings.pop(sandbox_id, None) is not None:
             self._ended[sandbox_id] = kind
+        if self.on_end is not None:
+            self.on_end(sandbox_id)
         await self.record(kind, sandbox_id=sandbox_id, by=by)
 
     async def collect(self, sandbox_id: str) -> None:
@@ -192,6 +234,12 @@ class Estate:
             still = "it is still there" if looked.is_success else f"GET {looked.status_code}"
             why = f"DELETE answered {killed.status_code}, but {still}"
         return why
+
+
+def _written(processes: Sequence[Process] | None) -> Json:
+    if processes is None:
+        return None
+    return [{"pid": process.pid, "started": process.started} for process in processes]
 
 
 def _retry_after_s(answer: httpx.Response) -> float:

@@ -32,6 +32,7 @@ from harness.gateway.stamp import Stamp
 from harness.gateway.upstream import Upstream
 from harness.orphans.ledger import LEDGER_NAME, Ledger
 from harness.orphans.owners import Owner, owner_of_process
+from harness.peers import process_of
 from harness.sdk import ApiEndpoint
 from harness.settings import Secret
 
@@ -54,6 +55,8 @@ class GatewayOptions:
         owner_pid: the process for whom all this is done.
         port: where to listen; 0 for any.
         grace_s: how long a sandbox outlives a client that did not wait for its create.
+        owner_grace_s: how long a sandbox outlives the last process that needed it; None
+            leaves it alone until the run is over.
         watch_stdin: end when the standard input ends.
     """
 
@@ -65,6 +68,7 @@ class GatewayOptions:
     owner_pid: int
     port: int = 0
     grace_s: float = 5.0
+    owner_grace_s: float | None = 10.0
     watch_stdin: bool = True
 
     @property
@@ -111,7 +115,7 @@ async def serve(options: GatewayOptions, on_ready: Callable[[Ready], None]) -> N
         BrokenError: if the port is taken or the ledger cannot be written.
         LeakError: if a sandbox of the run could not be ended.
     """
-    owner = owner_of_process(options.owner_pid)
+    owner, gateway = owner_of_process(options.owner_pid), process_of(os.getpid())
     listener = _listen(options.port)
     with listener, Ledger(options.folder / LEDGER_NAME) as ledger:
         ledger.append(
@@ -121,6 +125,7 @@ async def serve(options: GatewayOptions, on_ready: Callable[[Ready], None]) -> N
             pid=owner.pid,
             process_started=owner.process_started,
             boot_id=owner.boot_id,
+            gateway={"pid": gateway.pid, "started": gateway.started},
             upstream=options.upstream,
         )
         endpoint = ApiEndpoint(
@@ -135,6 +140,7 @@ async def serve(options: GatewayOptions, on_ready: Callable[[Ready], None]) -> N
             await _serve_until_asked(options, app, listener, on_ready)
         finally:
             left = await _end_run(app)
+            app.close()
             await upstream.close()
         if not left:
             ledger.append("closed")
@@ -144,12 +150,22 @@ async def serve(options: GatewayOptions, on_ready: Callable[[Ready], None]) -> N
 def _app(options: GatewayOptions, owner: Owner, upstream: Upstream, ledger: Ledger) -> GatewayApp:
     images = AfterImages(options.folder / "after-images", upstream.time)
     estate = Estate(upstream, ledger, images)
+    stamp = Stamp(
+        run_id=options.run_id, owner=owner.name, clock=upstream.time, host=socket.gethostname()
+    )
     return GatewayApp(
         upstream=upstream,
         estate=estate,
-        stamp=Stamp(run_id=options.run_id, owner=owner.name, clock=upstream.time),
-        admin=Admin(estate=estate, images=images, token=secrets.token_urlsafe(24)),
+        stamp=stamp,
+        admin=Admin(
+            estate=estate,
+            images=images,
+            stamp=stamp,
+            upstream_url=options.upstream,
+            token=secrets.token_urlsafe(24),
+        ),
         grace_s=options.grace_s,
+        owner_grace_s=options.owner_grace_s,
     )
 
 
@@ -245,6 +261,7 @@ def _parse(argv: Sequence[str] | None) -> GatewayOptions:
     parser.add_argument("--owner-pid", type=int, required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--grace", type=float, default=5.0)
+    parser.add_argument("--owner-grace", type=float)
     told = parser.parse_args(argv)
     return GatewayOptions(
         upstream=told.upstream,
@@ -255,4 +272,5 @@ def _parse(argv: Sequence[str] | None) -> GatewayOptions:
         owner_pid=told.owner_pid,
         port=told.port,
         grace_s=told.grace,
+        owner_grace_s=told.owner_grace,
     )

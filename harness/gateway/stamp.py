@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from harness import __version__
 from harness.clock import Clock
 from harness.model.sandbox import OwnershipTags
 
 __all__ = ["CREATE_PATHS", "Stamp", "Stamped"]
 
+MAX_TEST_ID = 200  # of a long one the end is kept: the test's own name
 # Path of a create request, and the life of a sandbox whose body names none.
 CREATE_PATHS: Mapping[str, int] = {"/sandboxes": 15, "/v2/sandboxes": 300}
 
@@ -34,7 +36,7 @@ class Stamped:
     metadata: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Stamp:
     """What a run writes on its sandboxes.
 
@@ -42,11 +44,15 @@ class Stamp:
         run_id: the run.
         owner: who owns it.
         clock: says when a request passed; the service's time as far as it is known.
+        host: the machine.
+        test_id: the test that runs now; whoever starts and ends tests sets it.
     """
 
     run_id: str
     owner: str
     clock: Clock
+    host: str = ""
+    test_id: str = ""
 
     def put(self, body: bytes, *, default_timeout_s: int, nonce: str, api_key: str) -> Stamped:
         """The body with the tags among its metadata.
@@ -72,6 +78,9 @@ class Stamp:
             created_at=now,
             expires_at=now + timedelta(seconds=timeout_s),
             nonce=nonce,
+            host=self.host,
+            test_id=self.test_id[-MAX_TEST_ID:],
+            harness=__version__,
         )
         metadata = (tags.signed(api_key) if api_key else tags).to_metadata()
         fields["metadata"] = {**(fields.get("metadata") or {}), **metadata}

@@ -13,6 +13,14 @@ from harness.clock import format_instant, parse_instant
 __all__ = ["TAG_PREFIX", "OwnershipTags", "SandboxRecord"]
 
 TAG_PREFIX = "harness_"
+# Tags that may be missing, and their fields.
+_OPTIONAL = {
+    "nonce": "nonce",
+    "host": "host",
+    "test": "test_id",
+    "version": "harness",
+    "proof": "proof",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +54,9 @@ class OwnershipTags:
         created_at: when the request passed, by the harness's clock.
         expires_at: when nobody needs it any more, by the harness's clock.
         nonce: one create request; empty where nobody set one.
+        host: the machine that the owner runs on; empty where nobody said.
+        test_id: the test that created it; empty outside of tests.
+        harness: the version of the harness that wrote the tags; empty where nobody said.
         proof: a keyed digest of the other tags, made with the account's API key, so
             that edited tags and those of another deployment are told apart from
             ours; empty where nobody signed.
@@ -56,6 +67,9 @@ class OwnershipTags:
     created_at: datetime
     expires_at: datetime
     nonce: str = ""
+    host: str = ""
+    test_id: str = ""
+    harness: str = ""
     proof: str = ""
 
     def to_metadata(self) -> dict[str, str]:
@@ -66,11 +80,8 @@ class OwnershipTags:
             f"{TAG_PREFIX}created": format_instant(self.created_at),
             f"{TAG_PREFIX}expires": format_instant(self.expires_at),
         }
-        if self.nonce:
-            metadata[f"{TAG_PREFIX}nonce"] = self.nonce
-        if self.proof:
-            metadata[f"{TAG_PREFIX}proof"] = self.proof
-        return metadata
+        optional = {name: getattr(self, field) for name, field in _OPTIONAL.items()}
+        return metadata | {f"{TAG_PREFIX}{name}": text for name, text in optional.items() if text}
 
     def signed(self, api_key: str) -> OwnershipTags:
         """The same tags with the proof that the holder of this key makes."""
@@ -96,8 +107,10 @@ class OwnershipTags:
                 owner=metadata[f"{TAG_PREFIX}owner"],
                 created_at=parse_instant(metadata[f"{TAG_PREFIX}created"]),
                 expires_at=parse_instant(metadata[f"{TAG_PREFIX}expires"]),
-                nonce=metadata.get(f"{TAG_PREFIX}nonce", ""),
-                proof=metadata.get(f"{TAG_PREFIX}proof", ""),
+                **{
+                    field: metadata.get(f"{TAG_PREFIX}{name}", "")
+                    for name, field in _OPTIONAL.items()
+                },
             )
         except (KeyError, ValueError):
             return None

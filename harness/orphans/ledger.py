@@ -4,11 +4,12 @@ One file a run, one JSON object a line, each appended and forced to disk before 
 next step is taken. A line that a crash cut off never parses (an object's last
 byte is its closing brace), is counted and skipped; the next writer starts a new line.
 
-kinds: `opened` {run_id, owner, pid, process_started, boot_id, upstream} · `intent`
-{nonce, metadata} · `created` {nonce, sandbox_id} · `refused` {nonce, status} ·
-`unanswered` {nonce, why} ·
+kinds: `opened` {run_id, owner, pid, process_started, boot_id, gateway, upstream} · `intent`
+{nonce, metadata} · `created` {nonce, sandbox_id, creators} · `refused` {nonce, status} ·
+`unanswered` {nonce, why} · `adopted` {sandbox_id, creators} ·
 `killed` {sandbox_id, by} · `gone` {sandbox_id} · `left` {sandbox_id, why} ·
 `collected` {sandbox_id, size_bytes} · `not_collected` {sandbox_id, why} · `closed`.
+A process is {pid, started}; `creators` is null where nobody could say who they are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Self
 from harness.clock import Clock, SystemClock, format_instant
 from harness.errors import BrokenError
 from harness.model.run import Json
+from harness.peers import Process
 
 __all__ = ["LEDGER_NAME", "Ledger", "LedgerView", "RunBook", "read_ledgers"]
 
@@ -110,7 +112,9 @@ class RunBook:
         pid: its owner's process.
         process_started: when that process started, in the kernel's ticks since boot.
         boot_id: the boot of the machine that it ran on.
+        gateway: the process that wrote the ledger; None in a ledger that does not say.
         created: every sandbox that it created.
+        creators: the processes that created each, or use it since; None where unknown.
         ended: those that are known to be over.
         open_intents: creates of which the outcome was never written.
         closed: it ended in order.
@@ -122,7 +126,9 @@ class RunBook:
     pid: int = 0
     process_started: str = ""
     boot_id: str = ""
+    gateway: Process | None = None
     created: set[str] = field(default_factory=set)
+    creators: dict[str, tuple[Process, ...] | None] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     open_intents: set[str] = field(default_factory=set)
     closed: bool = False
@@ -203,12 +209,18 @@ def _enter(book: RunBook, fields: Mapping[str, Json]) -> None:
             book.pid = pid if isinstance(pid, int) else 0
             book.process_started = str(fields.get("process_started", ""))
             book.boot_id = str(fields.get("boot_id", ""))
+            book.gateway = _process(fields.get("gateway"))
             book.closed = False
         case "intent":
             book.open_intents.add(nonce)
         case "created":
             book.open_intents.discard(nonce)
             book.created.add(sandbox_id)
+            book.creators[sandbox_id] = _processes(fields.get("creators"))
+        case "adopted":
+            before, more = book.creators.get(sandbox_id), _processes(fields.get("creators"))
+            unknown = before is None or more is None
+            book.creators[sandbox_id] = None if unknown else (*(before or ()), *(more or ()))
         case "refused":
             book.open_intents.discard(nonce)
         case "killed" | "gone":
@@ -217,6 +229,20 @@ def _enter(book: RunBook, fields: Mapping[str, Json]) -> None:
             book.closed = True
         case _:
             return
+
+
+def _processes(value: Json) -> tuple[Process, ...] | None:
+    if not isinstance(value, list):
+        return None
+    found = [_process(item) for item in value]
+    known = tuple(process for process in found if process is not None)
+    return known if len(known) == len(found) else None
+
+
+def _process(value: Json) -> Process | None:
+    if not isinstance(value, dict) or not isinstance(value.get("pid"), int):
+        return None
+    return Process(pid=int(str(value["pid"])), started=str(value.get("started", "")))
 
 
 def _unwritable(path: Path, error: OSError) -> BrokenError:

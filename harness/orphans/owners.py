@@ -1,4 +1,4 @@
-"""Whether the process that owns a run is still there; the only look at processes.
+"""Whether the processes that own a run, or one sandbox of it, are still there.
 
 A pid is used again after a while, and another machine may carry the same name; so
 an owner is the pid together with the process's start and the machine's boot.
@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.orphans.ledger import LedgerView, RunBook
+from harness.peers import Process, process_of
 
-__all__ = ["Owner", "dead_runs", "owner_of_process"]
-
-_START_FIELD = 19  # Source: proc_pid_stat(5), field 22, counted after the command's parenthesis
+__all__ = ["Owner", "Ownerless", "dead_runs", "owner_of_process", "ownerless"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +35,26 @@ class Owner:
     boot_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownerless:
+    """What no living process of this machine can be waiting for.
+
+    Attributes:
+        sandbox_ids: sandboxes whose creators are gone, and their gateway with them.
+        nonces: creates whose gateway died before it could pass the answer on.
+    """
+
+    sandbox_ids: frozenset[str] = frozenset()
+    nonces: frozenset[str] = frozenset()
+
+
 def owner_of_process(pid: int | None = None) -> Owner:
     """The owner that a process is; this one where no pid is given."""
     pid = pid or os.getpid()
     return Owner(
         name=f"{_user()}@{socket.gethostname()}:{pid}",
         pid=pid,
-        process_started=_process_started(pid),
+        process_started=process_of(pid).started,
         boot_id=_boot_id(),
     )
 
@@ -57,23 +69,37 @@ def dead_runs(view: LedgerView) -> frozenset[str]:
     return frozenset(book.run_id for book in view.books if _is_dead(book, boot_id))
 
 
+def ownerless(view: LedgerView) -> Ownerless:
+    """What was left by gateways of this machine that were killed, while their run goes on.
+
+    A sandbox of which a creator lives, or is not known, is not among it.
+    """
+    boot_id = _boot_id()
+    left = [book for book in view.books if _gateway_is_dead(book, boot_id)]
+    return Ownerless(
+        sandbox_ids=frozenset(
+            sandbox_id
+            for book in left
+            for sandbox_id in book.alive
+            if (creators := book.creators.get(sandbox_id)) is not None
+            and not any(creator.alive for creator in creators)
+        ),
+        nonces=frozenset(nonce for book in left for nonce in book.open_intents),
+    )
+
+
 def _is_dead(book: RunBook, boot_id: str) -> bool:
     if book.closed:
         return True
     if not (book.pid and book.process_started and boot_id and book.boot_id == boot_id):
         return False
-    return _process_started(book.pid) != book.process_started
+    return not Process(pid=book.pid, started=book.process_started).alive
 
 
-def _process_started(pid: int) -> str:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-    after_command = stat.rpartition(")")[2].split()
-    if after_command[:1] == ["Z"]:  # a zombie owns nothing any more
-        return ""
-    return after_command[_START_FIELD] if len(after_command) > _START_FIELD else ""
+def _gateway_is_dead(book: RunBook, boot_id: str) -> bool:
+    if book.closed or book.gateway is None or not (boot_id and book.boot_id == boot_id):
+        return False
+    return not book.gateway.alive
 
 
 def _boot_id() -> str:

@@ -113,6 +113,8 @@ class Evidence:
         closed_books: runs whose ledger has no create left open, so that a sandbox
             that it does not list was not created by that run.
         dead_runs: runs whose owner was on this machine and is gone.
+        ownerless_ids: sandboxes whose creators were on this machine and are gone.
+        ownerless_nonces: creates whose answer never reached anybody.
         signed_here: whether tags carry the proof of our own key; None where there is
             no key to check with, and readable tags have to do.
     """
@@ -120,6 +122,8 @@ class Evidence:
     created: Mapping[str, Collection[str]] = field(default_factory=dict)
     closed_books: Collection[str] = frozenset()
     dead_runs: Collection[str] = frozenset()
+    ownerless_ids: Collection[str] = frozenset()
+    ownerless_nonces: Collection[str] = frozenset()
     signed_here: Callable[[OwnershipTags], bool] | None = None
 
 
@@ -201,13 +205,21 @@ def _why_due(
     if _renewed(record, tagged_life, now, rules):
         return Reason.RENEWED
     age = now - record.started_at
-    if tags.run_id in evidence.dead_runs and age > rules.grace:
+    if _owner_is_dead(record, tags, evidence) and age > rules.grace:
         return Reason.OWNER_DEAD
     if age > tagged_life + rules.grace:
         return Reason.EXPIRED
     if age > rules.max_age:
         return Reason.TOO_OLD
     return Reason.YOUNG
+
+
+def _owner_is_dead(record: SandboxRecord, tags: OwnershipTags, evidence: Evidence) -> bool:
+    return (
+        tags.run_id in evidence.dead_runs
+        or record.sandbox_id in evidence.ownerless_ids
+        or (bool(tags.nonce) and tags.nonce in evidence.ownerless_nonces)
+    )
 
 
 def _renewed(record: SandboxRecord, tagged_life: timedelta, now: datetime, rules: Rules) -> bool:

@@ -16,7 +16,7 @@ from harness.clock import Clock, SystemClock
 from harness.errors import HarnessError, LeakError, UsageError
 from harness.model.sandbox import SandboxRecord
 from harness.orphans.ledger import LedgerView
-from harness.orphans.owners import dead_runs
+from harness.orphans.owners import dead_runs, ownerless
 from harness.orphans.policy import Decision, Evidence, Rules, Ruling, decide
 from harness.orphans.sweep_report import Ending, Fate, SweepReport
 from harness.ports import AccountView, SandboxDirectory
@@ -116,11 +116,13 @@ class Sweeper:
         return replace(report, dry_run=False, endings=endings, unverified=unverified)
 
     def _evidence(self) -> Evidence:
-        directory = self._directory
+        directory, left = self._directory, ownerless(self._ledger)
         return Evidence(
             created=self._ledger.created(),
             closed_books=self._ledger.closed_books(),
             dead_runs=dead_runs(self._ledger),
+            ownerless_ids=left.sandbox_ids,
+            ownerless_nonces=left.nonces,
             signed_here=directory.signed_here if isinstance(directory, AccountView) else None,
         )
 

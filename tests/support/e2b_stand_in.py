@@ -158,6 +158,8 @@ def _changed(service: StandIn, request: Request) -> Response:
             if sandbox_id not in service.immortal:
                 del service.sandboxes[sandbox_id]
             return Response(status_code=204)
+        case "POST", ["sandboxes", sandbox_id, "timeout"] if sandbox_id in service.sandboxes:
+            return Response(status_code=204)
         case "POST", ["sandboxes", sandbox_id, "fork"] if sandbox_id in service.sandboxes:
             fork = replace(service.sandboxes[sandbox_id], sandbox_id=f"{sandbox_id}fork")
             service.sandboxes[fork.sandbox_id] = fork
