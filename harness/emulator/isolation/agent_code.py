@@ -23,8 +23,9 @@ main()
 
 
 def install_agent(folder: Path, python: Path, *, seen_as: str) -> Path:
-    """A folder with the package `guest`, byte-compiled for the interpreter that runs it.
+    """A folder with the packages `guest` and `interpreter`, for sandboxes to run.
 
+    The first is byte-compiled for its interpreter.
     Without that every sandbox would compile it anew, since it sees the folder read-only.
 
     Args:
@@ -36,10 +37,9 @@ def install_agent(folder: Path, python: Path, *, seen_as: str) -> Path:
         BrokenError: that interpreter does not run.
     """
     package = folder / "guest"
-    package.mkdir(parents=True, mode=0o755)
-    for source in files("harness.emulator.guest").iterdir():
-        if source.name.endswith(".py"):
-            (package / source.name).write_bytes(source.read_bytes())
+    _copy_package("harness.emulator.guest", package)
+    # Not compiled: most servers' sandboxes never run it.
+    _copy_package("harness.emulator.interpreter.inside", folder / "interpreter")
     programs = folder / "programs"
     programs.mkdir()
     (programs / "sudo").write_text(_SUDO.format(folder=seen_as), encoding="utf-8")
@@ -59,3 +59,10 @@ def install_agent(folder: Path, python: Path, *, seen_as: str) -> Path:
             next_step="delete the template's folder, so that it is built again",
         ) from error
     return folder
+
+
+def _copy_package(name: str, into: Path) -> None:
+    into.mkdir(parents=True, mode=0o755)
+    for source in files(name).iterdir():
+        if source.name.endswith(".py"):
+            (into / source.name).write_bytes(source.read_bytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -22,8 +23,9 @@ class GuestStream:
     """A call under way: bytes may go in, events and bytes come out.
 
     Iteration yields `dict` for an event (it has a key `event`) and `bytes` for data, in order,
-    and ends after the agent's last frame; `result` holds what that said. Not reading is
-    back-pressure: the sandbox's side stops after a bounded buffer.
+    and ends after the agent's last frame; `result` holds what that said. The event `eof` says
+    that no more bytes come, while the call may go on. One task may send while another reads.
+    Not reading is back-pressure: the sandbox's side stops after a bounded buffer.
 
     Raises (from iteration, `send` and `send_eof`):
         GuestError: the call failed inside.
@@ -38,6 +40,9 @@ class GuestStream:
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
         self._over = False
+        self._failure: GuestError | SandboxGoneError | None = None
+        self._kept: deque[dict[str, Any] | bytes] = deque()
+        self._receiving = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Connects and sends the request."""
@@ -75,20 +80,12 @@ class GuestStream:
         return self
 
     async def __anext__(self) -> dict[str, Any] | bytes:
-        if self._over:
-            raise StopAsyncIteration
-        kind, payload = await self._receive()
-        if kind == b"B":
-            return payload
-        if kind == b"E":
-            return {"event": "eof"}
-        message: dict[str, Any] = json.loads(payload)
-        if "event" in message:
-            return message
-        self._over = True
-        if not message["ok"]:
-            raise GuestError(message["code"], message["message"])
-        self.result = message["result"]
+        async with self._receiving:
+            item = self._kept.popleft() if self._kept else await self._next()
+        if item is not None:
+            return item
+        if self._failure is not None:
+            raise self._failure
         raise StopAsyncIteration
 
     async def finish(self) -> dict[str, Any]:
@@ -103,18 +100,40 @@ class GuestStream:
                 self._writer.write(part)
             await self._writer.drain()
         except ConnectionError:
-            # The agent refused and closed; its last frame says why.
-            await self.finish()
-            raise SandboxGoneError(self._sandbox_id) from None
+            # The agent has ended the call; its last frame, after what else is on its way, says
+            # how. Where that is well (a peer that reads no more), the bytes go nowhere.
+            async with self._receiving:
+                while (item := await self._next()) is not None:
+                    self._kept.append(item)
+            if self._failure is not None:
+                raise self._failure from None
 
-    async def _receive(self) -> tuple[bytes, bytes]:
+    async def _next(self) -> dict[str, Any] | bytes | None:
+        """The next event or bytes; None once the call is over, with its result or failure set."""
+        if self._over:
+            return None
         try:
             kind, length = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
-            if length > _LARGEST_FRAME:
-                raise SandboxGoneError(self._sandbox_id)
-            return kind, await self._reader.readexactly(length)
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise SandboxGoneError(self._sandbox_id) from error
+            payload = await self._reader.readexactly(min(length, _LARGEST_FRAME))
+            if kind == b"B":
+                return payload
+            if kind == b"E":
+                return {"event": "eof"}
+            return self._read_message(json.loads(payload))
+        except (asyncio.IncompleteReadError, ConnectionError, LookupError, ValueError):
+            # Root inside may have taken the agent over; what it then says is no answer.
+            self._over, self._failure = True, SandboxGoneError(self._sandbox_id)
+            return None
+
+    def _read_message(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        if "event" in message:
+            return message
+        self._over = True
+        if message["ok"]:
+            self.result = message["result"]
+        else:
+            self._failure = GuestError(message["code"], message["message"])
+        return None
 
 
 def _frame(kind: bytes, payload: bytes) -> bytes:

@@ -51,6 +51,22 @@ def test_bytes_go_both_ways_and_half_closing_works(guest: Guest) -> None:
     assert dial(guest, 8123, b"") == b"0:"
 
 
+DEAF = """
+import socket, time
+s = socket.create_server(("127.0.0.1", 8124)); open("up", "w").close()
+c, _ = s.accept()
+c.recv(10); c.sendall(b"enough"); time.sleep(0.5); c.close(); s.accept()
+"""
+
+
+def test_peer_that_stops_listening_is_no_failure(guest: Guest) -> None:
+    """What it said is read, while the sender's bytes go nowhere."""
+    guest.write("deaf.py", DEAF.encode())
+    guest.spawn("python3 deaf.py")
+    eventually(lambda: "up" in guest.run("ls").text)
+    assert dial(guest, 8124, b"x" * (8 << 20)) == b"enough"
+
+
 def test_closed_port_is_a_failed_precondition(guest: Guest) -> None:
     """Nothing listens: the server makes its 502 of it."""
     with pytest.raises(GuestError) as refusal:
