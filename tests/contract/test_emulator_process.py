@@ -112,7 +112,7 @@ def test_key_is_new_for_each_start_and_in_no_log() -> None:
     assert env["E2B_API_KEY"].startswith("e2b_")
     assert len(env["E2B_API_KEY"]) == 44
     assert env["E2B_API_KEY"] not in log
-    requests = [line.split() for line in log.splitlines() if " ms " in line]
+    requests = [line.split() for line in log.splitlines() if " ms" in line]
     assert [line[1:4] for line in requests] == [
         ["POST", "/v2/sandboxes", "201"],
         ["GET", "/v2/sandboxes", "401"],
