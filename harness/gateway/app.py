@@ -25,6 +25,7 @@ from harness.errors import HarnessError
 from harness.gateway.admin import ADMIN_PREFIX, Admin, refusal
 from harness.gateway.estate import Estate
 from harness.gateway.owners import OwnerWatch
+from harness.gateway.reaper import Reaper
 from harness.gateway.stamp import CREATE_PATHS, Stamp
 from harness.gateway.under_way import UnderWay
 from harness.gateway.upstream import Headers, Upstream, passed_on
@@ -90,8 +91,10 @@ class GatewayApp:
     _nonces: dict[str, str] = field(default_factory=dict)
     _asked: Counter[str] = field(default_factory=Counter)
     _watch: OwnerWatch = field(init=False)
+    _reaper: Reaper = field(init=False)
 
     def __post_init__(self) -> None:
+        self._reaper = Reaper(estate=self.estate, ending=self.ending)
         self._watch = OwnerWatch(
             under_way=self.under_way,
             ending=self.ending,
@@ -169,6 +172,11 @@ class GatewayApp:
         except httpx.HTTPError as error:
             # It may have been created all the same: the intent stays open, the tags name us.
             await self.estate.record("unanswered", nonce=nonce, why=repr(error))
+            asked = self._asked[nonce]
+            search = self._reaper.end_lost(
+                nonce, headers, grace_s=self.grace_s, unwanted=lambda: self._asked[nonce] == asked
+            )
+            self.under_way.begin(search)
             raise
         for sandbox_id in answer.sandbox_ids:
             known = await caller
@@ -205,7 +213,7 @@ class GatewayApp:
         self._watch.adopt(sandbox_id, caller.processes)
 
     async def _orphaned(self, sandbox_id: str) -> None:
-        await self.estate.kill(sandbox_id, by="gateway: its owner is gone")
+        await self._reaper.end(sandbox_id, by="gateway: its owner is gone")
 
     async def _abandoned(self, begun: asyncio.Task[_Answer], nonce: str) -> None:
         """Ends what was created for a client that did not wait for it."""
@@ -214,11 +222,10 @@ class GatewayApp:
             answer = await begun
         except httpx.HTTPError:
             return  # written to the ledger where it was raised
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.ending.wait(), self.grace_s)
+        await self._reaper.pause(self.grace_s)
         if self._asked[nonce] == asked:
             for sandbox_id in answer.sandbox_ids:
-                await self.estate.kill(sandbox_id, by="gateway: the client left meanwhile")
+                await self._reaper.end(sandbox_id, by="gateway: the client left meanwhile")
 
     async def _finish(
         self, work: Coroutine[Any, Any, _Answer], receive: Receive, send: Send

@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 from harness.gateway.images import AfterImages
 from harness.gateway.upstream import Headers, Upstream
 from harness.model.run import Json
+from harness.model.sandbox import TAG_PREFIX
 from harness.orphans.ledger import Ledger
 from harness.peers import Process
 from harness.settings import Secret
@@ -28,6 +29,7 @@ COLLECT_S = 40.0  # clients wait 60 s for their kill
 KILL_ATTEMPTS = 4
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
+NONCE_TAG = f"{TAG_PREFIX}nonce"
 _DONE = frozenset({200, 204, 404})
 
 
@@ -142,6 +144,27 @@ class Estate:
     async def adopt(self, sandbox_id: str, creators: Sequence[Process] | None) -> None:
         """Notes that further processes need a sandbox."""
         await self.record("adopted", sandbox_id=sandbox_id, creators=_written(creators))
+
+    async def find(self, nonce: str, headers: Headers) -> tuple[str, ...]:
+        """Ids of the sandboxes that carry the nonce, with the credentials of its create.
+
+        Raises:
+            httpx.HTTPError: if the service does not answer, or not with a list.
+        """
+        target = f"/v2/sandboxes?state=running,paused&metadata={NONCE_TAG}%3D{nonce}"
+        answer = await self._upstream.ask("GET", target, credentials_of(headers))
+        try:
+            rows = answer.json() if answer.is_success else None
+        except ValueError:
+            rows = None
+        if not isinstance(rows, list):
+            raise httpx.ReadError(f"the list was answered with {answer.status_code}")
+        # A service that knew no filter would list everything: each row has to prove itself.
+        return tuple(
+            str(row["sandboxID"])
+            for row in rows
+            if isinstance(row, dict) and (row.get("metadata") or {}).get(NONCE_TAG) == nonce
+        )
 
     async def drop(self, sandbox_id: str, kind: str, *, by: str) -> None:
         """Notes that a sandbox is over."""
