@@ -2,8 +2,8 @@
 
 A supervisor that gets SIGTERM or SIGKILL leaves its children running (nox dies at
 once and forwards nothing), and a child that nobody waits for keeps sandboxes
-alive. Linux can send a signal to a child when its parent dies; elsewhere this is
-a no-op, and the emulator's and the gateway's end-of-file watch remains.
+alive. Linux can send a signal to a child when its parent dies; elsewhere this is a
+no-op. The emulator and the gateway watch their parent by means of their own.
 """
 
 from __future__ import annotations

@@ -69,10 +69,10 @@ class Verdict:
     @property
     def exit_code(self) -> ExitCode:
         """What the command ends with."""
-        if self.interrupted:
-            return ExitCode.INTERRUPTED
         if self.leak:
             return ExitCode.LEAK
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
         return exit_code_of(self.outcome)
 
     def to_json(self) -> dict[str, Json]:

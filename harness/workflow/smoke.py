@@ -70,8 +70,8 @@ def exit_code(verdicts: Sequence[Verdict]) -> ExitCode:
     """The exit code of all parts together: what was asked for and did not run is not a pass."""
     codes = {verdict.exit_code for verdict in verdicts}
     order = (
-        ExitCode.INTERRUPTED,
         ExitCode.LEAK,
+        ExitCode.INTERRUPTED,
         ExitCode.BROKEN,
         ExitCode.FAILED,
         ExitCode.NOT_RUN,

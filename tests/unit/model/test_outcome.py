@@ -53,11 +53,12 @@ def verdict(*outcomes: Outcome, leak: bool = False, interrupted: bool = False) -
         (verdict(N), ExitCode.NOT_RUN),
         (verdict(), ExitCode.BROKEN),
         (verdict(P, leak=True), ExitCode.LEAK),
-        (verdict(F, leak=True, interrupted=True), ExitCode.INTERRUPTED),
+        (verdict(F, interrupted=True), ExitCode.INTERRUPTED),
+        (verdict(F, leak=True, interrupted=True), ExitCode.LEAK),
     ],
 )
 def test_exit_code_says_the_outcome(subject: Verdict, expected: ExitCode) -> None:
-    """A leak outranks a failure, and an interruption outranks both."""
+    """A leak outranks an interruption, and that a failure."""
     assert subject.exit_code is expected
 
 
