@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from harness.clock import format_instant
+from harness.emulator.interpreter import INTERPRETER_PACKAGES
 from harness.emulator.isolation import IsolationMode, Network
 from harness.emulator.ledger import Entry
 from harness.emulator.plans import Plan
@@ -50,6 +51,14 @@ def serve_command(
     bare: Annotated[
         bool, typer.Option("--bare", help="Templates with a Python and no package.")
     ] = False,
+    interpreter: Annotated[
+        bool | None,
+        typer.Option(
+            "--interpreter/--no-interpreter",
+            help="Run code in sandboxes of code-interpreter-v1; by default where no package "
+            "is named.",
+        ),
+    ] = None,
     state_dir: Annotated[
         Path | None, typer.Option(help="Where sandboxes keep their files while they exist.")
     ] = None,
@@ -76,14 +85,21 @@ def serve_command(
 ) -> None:
     """Run an emulator until Ctrl-C, SIGTERM, or the end of the process that started it."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    if interpreter is None:
+        interpreter = not (bare or requirements or package)
     environment = _environment(
-        bare=bare, requirements=requirements, packages=package, folder=template_dir
+        bare=bare,
+        requirements=requirements,
+        packages=package,
+        interpreter=interpreter,
+        folder=template_dir,
     )
     options = ServeOptions(
         port=port,
         isolation=isolation,
         network=network,
         environment=environment,
+        interpreter=interpreter,
         state_base=state_dir,
         pool_size=pool,
         plan=plan,
@@ -111,6 +127,7 @@ def _environment(
     bare: bool,
     requirements: Path | None,
     packages: list[str] | None,
+    interpreter: bool,
     folder: Path | None,
 ) -> TemplateEnvironment | None:
     if bare and (requirements or packages):
@@ -119,10 +136,12 @@ def _environment(
             expected="--bare, or --requirements and --package",
             next_step="harness emulator serve --bare",
         )
-    if bare:
-        return None
     wanted = [*(packages or ()), *(_lines(requirements) if requirements else ())]
-    return ensure_template(folder or template_folder(), packages=wanted or DEFAULT_PACKAGES)
+    if not bare:
+        wanted = wanted or list(DEFAULT_PACKAGES)
+    if interpreter:
+        wanted += INTERPRETER_PACKAGES
+    return ensure_template(folder or template_folder(), packages=wanted) if wanted else None
 
 
 def _lines(requirements: Path) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from harness.emulator.after_images import AfterImages
 from harness.emulator.answers import ApiError
 from harness.emulator.credentials import new_id, new_token
+from harness.emulator.interpreter import INTERPRETER_TEMPLATE, open_interpreter
 from harness.emulator.isolation import Network, Sandbox, SandboxHost
 from harness.emulator.life import EndReason, NewSandbox, SandboxLife, SandboxState
 from harness.emulator.plans import CreationRate, Plan
@@ -42,6 +43,8 @@ class Sandboxes:
         after_images: keeps the files of those that ended.
         plan: what the team may do.
         network: what every sandbox can reach.
+        interpreter: whether sandboxes of the code interpreter's template run code; their
+            environment then holds what that needs.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Sandboxes:
         *,
         plan: Plan = Plan.NONE,
         network: Network = Network.NONE,
+        interpreter: bool = False,
     ) -> None:
         self.clock = clock
         self.limits = plan.limits
@@ -59,6 +63,7 @@ class Sandboxes:
         self._host = host
         self._after_images = after_images
         self._network = network
+        self._interpreter = interpreter
         self._rate = CreationRate(clock, self.limits)
         self._alive: dict[str, SandboxLife] = {}
         self._dead: dict[str, SandboxLife] = {}
@@ -151,15 +156,18 @@ class Sandboxes:
             "E2B_TEMPLATE_ID": asked.template.template_id,
         }
         try:
-            return await self._host.start(
+            guest = await self._host.start(
                 sandbox_id, template=asked.template.name, envs=envs, network=self._network
             )
+            if self._interpreter and asked.template.name == INTERPRETER_TEMPLATE:
+                await open_interpreter(guest, envs)
         except BrokenError as error:
             raise ApiError(
                 500,
                 f"Failed to create sandbox: {error.happened}",
                 error_code="sandbox_create_failed",
             ) from error
+        return guest
 
     # Living
 

@@ -49,6 +49,8 @@ class ServeOptions:
         isolation: what isolates sandboxes.
         network: what sandboxes can reach.
         environment: what the templates offer; None is a bare Python.
+        interpreter: whether sandboxes of the code interpreter's template run code;
+            `environment` then holds what that needs.
         state_base: where its folder is made; None is the user's temp folder.
         pool_size: how many sandboxes wait ready.
         plan: what the team may do.
@@ -62,6 +64,7 @@ class ServeOptions:
     isolation: IsolationMode = IsolationMode.BUBBLEWRAP
     network: Network = Network.NONE
     environment: TemplateEnvironment | None = None
+    interpreter: bool = False
     state_base: Path | None = None
     pool_size: int = 2
     plan: Plan = Plan.NONE
@@ -140,7 +143,14 @@ async def _service(
     clock = ServiceClock()
     async with host:
         after_images = AfterImages(host)
-        sandboxes = Sandboxes(host, clock, after_images, plan=options.plan, network=options.network)
+        sandboxes = Sandboxes(
+            host,
+            clock,
+            after_images,
+            plan=options.plan,
+            network=options.network,
+            interpreter=options.interpreter,
+        )
         run_id = options.run_id or new_id("run-")
         expiry = asyncio.create_task(sandboxes.run_expiry())
         try:

@@ -52,6 +52,7 @@ class Agent:
         self._envs: dict[str, str] = dict(config.get("envs") or {})
         self._default_user = "user"
         self._default_workdir: str | None = None
+        self._activated: dict[int, int] = {}
         self._calls = {
             "ping": self._ping,
             "init": self._init,
@@ -74,6 +75,7 @@ class Agent:
             "fs.read": self._read,
             "fs.write": self._write,
             "fs.watch": self._watch,
+            "tcp.activate": self._activate,
             "tcp.dial": self._dial,
         }
 
@@ -211,16 +213,20 @@ class Agent:
         return process
 
     def _environment(self, account: Account, envs: dict[str, str]) -> dict[str, str]:
+        env = {**self._own_environment(account), **self._envs, **envs}
+        if self._config["users"] == "none":
+            env["HARNESS_PATH"] = env["PATH"]  # for the .bash_profile of isolation "process"
+        return env
+
+    def _own_environment(self, account: Account) -> dict[str, str]:
+        """What holds before the sandbox was given its variables."""
         base = {
             "PATH": self._config["path"],
             "HOME": account.home,
             "USER": account.name,
             "LOGNAME": account.name,
         }
-        env = {**base, **self._envs, **envs}
-        if self._config["users"] == "none":
-            env["HARNESS_PATH"] = env["PATH"]  # for the .bash_profile of isolation "process"
-        return env
+        return {**base, **(self._config.get("envs") or {})}
 
     def _connect(self, channel: Channel, request: Json) -> None:
         process = self.processes.find(request.get("pid"), request.get("tag"), ended=True)
@@ -317,8 +323,26 @@ class Agent:
             recursive=bool(request.get("recursive")),
         )
 
+    def _activate(self, _channel: Channel, request: Json) -> Json:
+        from .activation import Activation  # noqa: PLC0415 - only where a template has a service
+
+        account = self._account(request)
+        own = {**self._own_environment(account), "SANDBOX_HOME": self._accounts.find("user").home}
+        activation = Activation(
+            self.processes,
+            request["program"],
+            env={**own, **(request.get("envs") or {})},
+            account=account,
+            log=self._places.real(request["log"]),
+            limit=self._config["processes"],
+        )
+        port = activation.listen(request["port"])
+        self._activated[request["port"]] = port
+        return {"port": port}
+
     def _dial(self, channel: Channel, request: Json) -> Json:
-        dial(channel, request["port"])
+        port: int = request["port"]
+        dial(channel, self._activated.get(port, port))
         return {}
 
 
