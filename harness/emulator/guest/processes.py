@@ -5,6 +5,8 @@ goes to whoever is connected, as fast as they take it; with nobody connected it 
 dropped and the process goes on, as in E2B.
 
 Source: e2b-dev/infra packages/envd/internal/services/process/handler/handler.go
+Differs: the end of a process comes soon after its exit, though a descendant may keep its
+output open; E2B waits for the descendant. SIGKILL ends the whole process group.
 """
 
 from __future__ import annotations
