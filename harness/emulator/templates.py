@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from harness.errors import BrokenError
+from harness.installer import call_uv
 
 __all__ = ["DEFAULT_PACKAGES", "TemplateEnvironment", "bare_environment", "ensure_template"]
 
@@ -190,16 +189,13 @@ def _build(prefix: Path, packages: tuple[str, ...], interpreter: str) -> None:
 
 def _uv(*command: str) -> Callable[..., None]:
     def run(*arguments: str) -> None:
-        words = [find_uv_bin(), *command, *arguments]
         try:
-            subprocess.run(
-                words,
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=_BUILD_TIMEOUT_S,
+            call_uv(
+                *command,
+                *arguments,
+                timeout_s=_BUILD_TIMEOUT_S,
                 umask=0o022,  # a sandbox's user is a stranger to these files
-            )
+            ).check_returncode()
         except subprocess.CalledProcessError as error:
             said = " | ".join(error.stderr.strip().splitlines()[-_LAST_LINES:])
             raise _unbuilt(f"uv {' '.join(command[:2])}: {said}") from error

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from harness.clock import SystemClock
 from harness.errors import BrokenError, HarnessError, UsageError
+from harness.installer import call_uv
 
 __all__ = ["DEFAULT_SDK", "DEFAULT_VERSION", "OsirisEnvironment", "ensure_environment"]
 
@@ -111,14 +110,7 @@ def run_uv(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
             the message ends in uv's last lines.
     """
     try:
-        finished = subprocess.run(
-            [find_uv_bin(), *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=BUILD_TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-        )
+        finished = call_uv(*arguments, timeout_s=BUILD_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BrokenError(
             f"uv {arguments[0]} did not finish: {error}",
