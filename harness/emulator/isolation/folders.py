@@ -28,10 +28,13 @@ class Workshop:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         for other in state_dir.glob(f"{_PREFIX}*"):
             _delete_if_dead(other)
-        self.folder = state_dir / f"{_PREFIX}{uuid.uuid4().hex[:12]}"
-        self.folder.mkdir(mode=0o700)
-        self._lock = os.open(self.folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        token = uuid.uuid4().hex[:12]
+        draft = state_dir / f".draft-{token}"
+        draft.mkdir(mode=0o700)
+        self._lock = os.open(draft / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Under its name only once it is locked: another server would take it for a dead one's.
+        self.folder = draft.rename(state_dir / f"{_PREFIX}{token}")
 
     def close(self) -> None:
         """Deletes the folder."""

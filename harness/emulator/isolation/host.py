@@ -68,6 +68,7 @@ class SandboxHost:
         self._pool: dict[Kind, deque[Sandbox]] = defaultdict(deque)
         self._refill: asyncio.Task[None] | None = None
         self._sandboxes: dict[str, Sandbox] = {}
+        self._starting: set[str] = set()
         self._closing = False
         self._workshop: Workshop
         self._kinds: Kinds
@@ -117,8 +118,19 @@ class SandboxHost:
             BrokenError: it did not come up; with the last lines of what it said.
             ValueError: the id is in use, or is no plain name.
         """
-        if sandbox_id in self._sandboxes or not sandbox_id.isalnum():
-            raise ValueError(f"the sandbox id {sandbox_id!r} is in use, or is no plain name")
+        if sandbox_id in self._sandboxes or sandbox_id in self._starting:
+            raise ValueError(f"the sandbox id {sandbox_id!r} is in use")
+        if not sandbox_id.isalnum():
+            raise ValueError(f"the sandbox id {sandbox_id!r} is no plain name")
+        self._starting.add(sandbox_id)
+        try:
+            return await self._start(sandbox_id, template, envs or {}, network)
+        finally:
+            self._starting.discard(sandbox_id)
+
+    async def _start(
+        self, sandbox_id: str, template: str, envs: Mapping[str, str], network: Network
+    ) -> Sandbox:
         folder = self._state_dir / sandbox_id
         if folder.exists():  # an earlier server's after-image
             await asyncio.to_thread(delete_tree, folder)
@@ -131,7 +143,7 @@ class SandboxHost:
         self._sandboxes[sandbox_id] = sandbox
         identity = {"E2B_SANDBOX_ID": sandbox_id, "E2B_TEMPLATE_ID": template}
         try:
-            await sandbox.call("init", envs={"E2B_SANDBOX": "true", **identity, **(envs or {})})
+            await sandbox.call("init", envs={"E2B_SANDBOX": "true", **identity, **envs})
         except BaseException:
             await self.discard(sandbox_id)
             raise

@@ -15,6 +15,7 @@ from guest_lab import Guest, Lab, collect, eventually, opened_lab, processes_wit
 from harness.emulator.isolation import IsolationMode, SandboxGoneError, SandboxHost
 from harness.emulator.isolation.bubblewrap import explain_refusal
 from harness.emulator.isolation.user_ids import can_map_range
+from harness.errors import BrokenError
 
 SERVER = """
 import asyncio, sys
@@ -75,6 +76,14 @@ def test_id_in_use_is_refused_and_free_after_discard(lab: Lab) -> None:
     lab.do(lambda: lab.host.start("twice"))
     with pytest.raises(ValueError, match="in use"):
         lab.do(lambda: lab.host.start("twice"))
+
+    async def at_once() -> list[str]:
+        started = (lab.host.start("racing") for _ in range(2))
+        results = await asyncio.gather(*started, return_exceptions=True)
+        return sorted(type(result).__name__ for result in results)
+
+    assert lab.do(at_once) == ["Sandbox", "ValueError"]
+    lab.do(lambda: lab.host.discard("racing"))
     lab.do(lambda: lab.host.discard("twice"))
     lab.do(lambda: lab.host.start("twice"))
     lab.do(lambda: lab.host.discard("twice"))
@@ -224,6 +233,22 @@ def test_killed_server_takes_its_sandboxes_along(tmp_path: Path, mode: Isolation
 
     asyncio.run(restart())
     assert [path.name for path in state.iterdir()] == ["victim"]
+
+
+def test_killed_launcher_takes_its_sandboxes_along(tmp_path: Path) -> None:
+    """Nothing survives it either, and the next start says what happened."""
+    with opened_lab(tmp_path / "state", pool_size=0) as lab:
+        guest = lab.start()
+        guest.spawn("exec sleep 515151")
+        eventually(lambda: processes_with("sleep 515151"))
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        launchers = [path for path in processes_with("launcher.py") if path.name in children]
+        assert len(launchers) >= 1
+        os.kill(max(int(path.name) for path in launchers), signal.SIGKILL)
+        lab.do(guest.sandbox.wait_dead)
+        eventually(lambda: not processes_with("sleep 515151"))
+        with pytest.raises(BrokenError, match="has ended"):
+            lab.start()
 
 
 def test_machine_without_namespaces_is_told_what_to_do(tmp_path: Path) -> None:
