@@ -1,4 +1,4 @@
-"""Reads and writes the files of accepted divergences: one TOML file per product and version.
+"""Reads and extends the files of accepted divergences: one TOML file per product and version.
 
 An allowance is a debt with a reason: what differs (path, kind, values), where it
 is expected (pipelines, count), why it is accepted, and until when. Every problem
@@ -7,26 +7,23 @@ of a file is reported together. docs/reference/allowances.md describes the forma
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from harness.errors import BrokenError, UsageError
-from harness.model.difference import Allowance, Difference
+from harness.model.difference import Allowance
 from harness.parity.delta import Kind
+from harness.parity.proposals import toml_text
 
 __all__ = [
     "AllowanceFile",
     "append_allowance",
-    "as_toml",
     "load_allowances",
-    "proposal",
     "read_entry",
 ]
 
@@ -92,91 +89,6 @@ def load_allowances(path: Path, *, product: str, version: str) -> AllowanceFile:
     return AllowanceFile(path=path, product=product, version=version, allowances=tuple(allowances))
 
 
-def proposal(
-    difference: Difference,
-    *,
-    reason: str,
-    expires: date,
-    link: str = "",
-    occurrences: Sequence[Difference] = (),
-) -> Allowance:
-    """The allowance that accepts a difference in exactly the pipelines where it occurs.
-
-    It covers that and no more: the count is exact, and so are two values that differ. What
-    is missing or extra is told by its path alone; an error is also told by its words.
-
-    Args:
-        difference: what is to be accepted.
-        reason: why.
-        expires: the last day on which it holds.
-        link: where the cause is written down.
-        occurrences: the difference in each pipeline, where values vary between them.
-    """
-    everyone = occurrences or (difference,)
-    pinned = difference.kind in PINNED_KINDS or difference.path in PINNED_PATHS
-    return Allowance(
-        path=escape(difference.path),
-        kind=difference.kind,
-        pipelines=difference.pipelines,
-        reason=reason,
-        link=link,
-        expires=expires,
-        source=f"id {difference.id}",
-        local=_pattern([item.local for item in everyone]) if pinned else None,
-        remote=_pattern([item.remote for item in everyone]) if pinned else None,
-        count=difference.count,
-    )
-
-
-def as_toml(allowance: Allowance) -> str:
-    """The entry of a file; its source stands above it as a comment."""
-    lines = [f"# {allowance.source}", "[[allowance]]", f"path = {_quoted(allowance.path)}"]
-    for name, value in (
-        ("kind", allowance.kind),
-        ("local", allowance.local),
-        ("remote", allowance.remote),
-    ):
-        if value is not None:
-            lines.append(f"{name} = {_quoted(value)}")
-    lines += [
-        f"pipelines = [{', '.join(_quoted(name) for name in allowance.pipelines)}]",
-        f"reason = {_quoted(allowance.reason)}",
-        f"link = {_quoted(allowance.link)}",
-        f"expires = {allowance.expires.isoformat()}",
-    ]
-    if allowance.per is not None:
-        lines.append(f"per = {_quoted(allowance.per)}")
-    if allowance.count is not None:
-        lines.append(f"count = {allowance.count}")
-    return "\n".join(lines) + "\n"
-
-
-PINNED_KINDS = frozenset({Kind.VALUE.value, Kind.TYPE.value})
-PINNED_PATHS = frozenset({"error/text"})
-
-
-def escape(text: str) -> str:
-    """The text as a pattern that matches only itself."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in text)
-
-
-def _pattern(values: Sequence[str | None]) -> str | None:
-    """What all values have in common, with a star for what they have not."""
-    texts = [value for value in values if value is not None]
-    if len(texts) != len(values):
-        return None
-    if len(set(texts)) == 1:
-        return escape(texts[0])
-    head = _common_head(texts)
-    rest = [text[len(head) :][::-1] for text in texts]
-    return f"{escape(head)}*{escape(_common_head(rest)[::-1])}"
-
-
-def _common_head(texts: Sequence[str]) -> str:
-    columns = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
-    return "".join(column[0] for column in columns)
-
-
 def read_entry(text: str) -> Allowance:
     """The allowance that one entry says.
 
@@ -205,7 +117,9 @@ def append_allowance(path: Path, entry: str, *, product: str, version: str) -> A
     """
     before = _read(path)
     if before is None:
-        before = f"schema = {SCHEMA}\nproduct = {_quoted(product)}\nversion = {_quoted(version)}\n"
+        before = (
+            f"schema = {SCHEMA}\nproduct = {toml_text(product)}\nversion = {toml_text(version)}\n"
+        )
     text = f"{before.rstrip()}\n\n{entry}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -323,8 +237,3 @@ def _lines_of_entries(text: str) -> list[int]:
         for number, line in enumerate(text.splitlines(), start=1)
         if line.strip().replace(" ", "").startswith("[[allowance]]")
     ]
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string; JSON's escapes are among TOML's."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

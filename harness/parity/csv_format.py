@@ -1,22 +1,24 @@
-"""What a delimited text file looks like apart from its cells: encoding, delimiter, line ends."""
+"""What a delimited text file is like apart from its cells: encoding, delimiter, line ends."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
+import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-__all__ = ["CsvFormat", "read_format", "unreadable"]
+__all__ = ["CsvFormat", "encoding_of", "read_format", "readable"]
 
 DELIMITERS = ",;\t|"
 HEAD_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 20
+UTF_16 = "UTF-16"
 _BOMS = (
     (codecs.BOM_UTF8, "UTF-8 with a byte order mark"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
+    (codecs.BOM_UTF16_LE, UTF_16),
+    (codecs.BOM_UTF16_BE, UTF_16),
 )
 
 
@@ -25,14 +27,12 @@ class CsvFormat:
     """How a delimited text file is written.
 
     Attributes:
-        encoding: "UTF-8", another one that its first bytes declare, or where it stops being UTF-8.
         delimiter: the character between cells.
         line_end: LF, CR LF, CR, mixed or none.
         last_line: whether the last line has an end.
         header: the first record where it names columns: unique, not empty, no numbers.
     """
 
-    encoding: str
     delimiter: str
     line_end: str
     last_line: str
@@ -61,7 +61,6 @@ def read_format(path: Path, delimiter: str | None = None) -> CsvFormat:
     first = next(iter(io.StringIO(text, newline="")), "")
     delimiter = delimiter or max(DELIMITERS, key=lambda candidate: _cells(first, candidate))
     return CsvFormat(
-        encoding=_encoding(path, head),
         delimiter=delimiter,
         line_end=_line_end(path),
         last_line=_last_line(path),
@@ -69,9 +68,29 @@ def read_format(path: Path, delimiter: str | None = None) -> CsvFormat:
     )
 
 
-def unreadable(form: CsvFormat) -> bool:
-    """Whether a table reader would stumble: it is not UTF-8."""
-    return not form.encoding.startswith("UTF-8")
+def encoding_of(path: Path) -> str:
+    """The encoding: UTF-8, what the first bytes declare, or where the file stops being UTF-8."""
+    with path.open("rb") as file:
+        head = file.read(len(codecs.BOM_UTF8))
+    for mark, name in _BOMS:
+        if head.startswith(mark):
+            return name
+    return _utf_8_or_where_not(path)
+
+
+def readable(path: Path, encoding: str, folder: Path) -> Path | None:
+    """The file as UTF-8: itself, or a copy in `folder`; None where its encoding is unknown."""
+    if encoding.startswith("UTF-8"):
+        return path
+    if encoding != UTF_16:
+        return None
+    copy = folder / path.name
+    with (
+        path.open(encoding="utf-16", newline="") as original,
+        copy.open("w", encoding="utf-8", newline="") as text,
+    ):
+        shutil.copyfileobj(original, text)
+    return copy
 
 
 def _cells(line: str, delimiter: str) -> int:
@@ -98,10 +117,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _encoding(path: Path, head: bytes) -> str:
-    for mark, name in _BOMS:
-        if head.startswith(mark):
-            return name
+def _utf_8_or_where_not(path: Path) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     done = 0
     with path.open("rb") as file:

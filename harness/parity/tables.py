@@ -15,67 +15,24 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
 from harness.parity.delta import Delta, Kind, Order, shorten, show
+from harness.parity.table_source import (
+    Column,
+    TableSource,
+    UnreadableTableError,
+    columns_of,
+    literal,
+    quoted,
+)
 from harness.parity.values import Place, segment
 
-__all__ = ["Column", "TableSource", "UnreadableTableError", "compare_tables", "read_columns"]
+__all__ = ["compare_tables"]
 
 MEMORY_LIMIT = "1GB"
-MAX_PAIRED = 200_000
 MAX_ROWS_SHOWN = 3
-MAX_LINE_BYTES = 64 << 20
-
-
-class UnreadableTableError(Exception):
-    """DuckDB cannot read the file as a table; the message is its first line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column's name and its DuckDB type."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableSource:
-    """A file that holds a table.
-
-    Attributes:
-        path: where it is.
-        delimiter: of delimited text; None for Parquet.
-        header: the names in its first line; None where it has none.
-        width: the number of columns of delimited text without a header.
-    """
-
-    path: Path
-    delimiter: str | None = None
-    header: tuple[str, ...] | None = None
-    width: int = 0
-
-    def sql(self) -> str:
-        """The table function that reads it, with the row's number as column `harness_row`."""
-        where = _literal(str(self.path))
-        if self.delimiter is None:
-            return (
-                "(SELECT * EXCLUDE (file_row_number), file_row_number AS harness_row "
-                f"FROM read_parquet({where}, file_row_number = true))"
-            )
-        names = self.header or tuple(f"column{index + 1}" for index in range(self.width))
-        columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
-        return (
-            f"(SELECT *, row_number() OVER () - 1 AS harness_row FROM read_csv({where}, "
-            f"columns = {{{columns}}}, auto_detect = false, delim = {_literal(self.delimiter)}, "
-            f"header = {'true' if self.header else 'false'}, quote = '\"', escape = '\"', "
-            f"nullstr = '', allow_quoted_nulls = false, null_padding = false, "
-            f"max_line_size = {MAX_LINE_BYTES}, strict_mode = true))"
-        )
 
 
 def compare_tables(
@@ -101,7 +58,7 @@ def compare_tables(
     """
     with tempfile.TemporaryDirectory(prefix="harness-tables-") as spill, duckdb.connect() as db:
         db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-        db.execute(f"SET temp_directory = {_literal(spill)}")
+        db.execute(f"SET temp_directory = {literal(spill)}")
         db.execute("SET TimeZone = 'UTC'")
         db.execute("SET preserve_insertion_order = true")
         try:
@@ -112,19 +69,6 @@ def compare_tables(
                 order=order,
                 ignore=frozenset(ignore),
             ).run()
-        except duckdb.Error as error:
-            raise UnreadableTableError(str(error).splitlines()[0]) from error
-
-
-def read_columns(source: TableSource) -> tuple[Column, ...]:
-    """The columns of a table in order.
-
-    Raises:
-        UnreadableTableError: if DuckDB cannot read it.
-    """
-    with duckdb.connect() as db:
-        try:
-            return _columns(db, source)
         except duckdb.Error as error:
             raise UnreadableTableError(str(error).splitlines()[0]) from error
 
@@ -162,8 +106,8 @@ class _Comparison:
             yield from self._compare_order()
 
     def _compare_columns(self) -> Iterator[Delta]:
-        mine = {column.name: column for column in _columns(self.db, self.sources["l"])}
-        theirs = {column.name: column for column in _columns(self.db, self.sources["r"])}
+        mine = {column.name: column for column in columns_of(self.db, self.sources["l"])}
+        theirs = {column.name: column for column in columns_of(self.db, self.sources["r"])}
         for name, column in mine.items():
             if name not in theirs:
                 yield self._column_place(name).delta(Kind.MISSING, column.type)
@@ -190,7 +134,7 @@ class _Comparison:
         found: dict[str, set[str]] = {}
         for side in "lr":
             rows = self.db.execute(
-                f"SELECT DISTINCT {_class(_quoted(column.name))} FROM {self.sources[side].sql()}"
+                f"SELECT DISTINCT {_class(quoted(column.name))} FROM {self.sources[side].sql()}"
             ).fetchall()
             found[side] = {str(kind) for (kind,) in rows}
         strange = sorted(found["r"] - found["l"])
@@ -239,18 +183,17 @@ class _Comparison:
             return
         first = self.db.execute(f"SELECT a.n, b.n {moved} ORDER BY i LIMIT 1").fetchone()
         here, there = first or (0, 0)
-        yield self.place.child("rows").delta(
-            Kind.ORDER,
-            self._row("l", here),
-            self._row("r", there),
-            count=count,
-        )
+        told = [
+            self._rows(f"{self.sources[side].sql()} WHERE harness_row = {number}", 1)[0]
+            for side, number in (("l", here), ("r", there))
+        ]
+        yield self.place.child("rows").delta(Kind.ORDER, *told, count=count)
 
     def _leftovers(self, lost: int, added: int) -> Iterator[Delta]:
         for side in "lr":
             self.db.execute(
                 f"CREATE TABLE {side}_rows AS SELECT * FROM {self.sources[side].sql()} "
-                f"WHERE harness_row IN (SELECT n FROM {side}_left ORDER BY n LIMIT {MAX_PAIRED})"
+                f"WHERE harness_row IN (SELECT n FROM {side}_left)"
             )
         key = self._key(lost, added)
         if key is not None:
@@ -259,27 +202,29 @@ class _Comparison:
         yield from self._unpaired(key, lost, added)
 
     def _key(self, lost: int, added: int) -> str | None:
-        """The column by which leftover rows are paired; None where nothing pairs them."""
-        positions = "SELECT count(*) FROM l_left JOIN r_left USING (n)"
-        if lost == added == self._number(positions):
+        """What pairs the leftover rows: their position, else the best column; None if nothing.
+
+        A column pairs them where its values are unique on both sides; the one that
+        pairs most is the best.
+        """
+        if lost == added == self._number("SELECT count(*) FROM l_left JOIN r_left USING (n)"):
             return "harness_row"
-        best: tuple[int, str] | None = None
-        for column in self.columns:
-            name = _quoted(column.name)
-            for_each = f"SELECT count(*) = count(DISTINCT {name}) FROM {{side}}_rows"
-            if not all(
-                self.db.execute(for_each.format(side=s)).fetchone() == (True,) for s in "lr"
-            ):
-                continue
-            shared = self._number(f"SELECT count(*) FROM l_rows JOIN r_rows USING ({name})")
-            if shared and (best is None or shared > best[0]):
-                best = (shared, column.name)
-        if best is None and lost == added:
-            return None
-        return best[1] if best else None
+        paired = {
+            column.name: self._number(
+                f"SELECT count(*) FROM l_rows JOIN r_rows USING ({quoted(column.name)})"
+            )
+            for column in self.columns
+            if all(self._is_unique(side, column) for side in "lr")
+        }
+        best = max(paired, key=paired.__getitem__, default=None)
+        return best if best is not None and paired[best] else None
+
+    def _is_unique(self, side: str, column: Column) -> bool:
+        count = f"count(*) - count(DISTINCT {quoted(column.name)})"
+        return self._number(f"SELECT {count} FROM {side}_rows") == 0
 
     def _cells(self, column: Column, key: str) -> Iterator[Delta]:
-        name, by = _quoted(column.name), _quoted(key)
+        name, by = quoted(column.name), quoted(key)
         identities = zip(_identity(column, "a."), _identity(column, "b."), strict=True)
         differs = " OR ".join(f"{mine} IS DISTINCT FROM {other}" for mine, other in identities)
         changed = f"FROM l_rows AS a JOIN r_rows AS b USING ({by}) WHERE ({differs})"
@@ -314,7 +259,7 @@ class _Comparison:
         paired = 0
         missing, extra = "l_rows", "r_rows"
         if key is not None:
-            by = _quoted(key)
+            by = quoted(key)
             paired = self._number(f"SELECT count(*) FROM l_rows JOIN r_rows USING ({by})")
             missing = f"l_rows ANTI JOIN r_rows USING ({by})"
             extra = f"r_rows ANTI JOIN l_rows USING ({by})"
@@ -326,22 +271,21 @@ class _Comparison:
 
     def _some(self, side: str, relation: str) -> str:
         total = self._number(f"SELECT count(*) FROM {side}")
-        found = self.db.execute(
-            f"SELECT harness_row FROM {relation} ORDER BY harness_row LIMIT {MAX_ROWS_SHOWN}"
-        ).fetchall()
-        shown = [self._row(side, number) for (number,) in found]
-        return "\n".join([f"of {total} rows", *shown])
+        return "\n".join([f"of {total} rows", *self._rows(relation, MAX_ROWS_SHOWN)])
 
-    def _row(self, side: str, number: int) -> str:
-        names = ", ".join(f"{_quoted(column.name)}::VARCHAR" for column in self.columns)
-        if not names:
-            return f"row {number + 1}"
-        row = self.db.execute(
-            f"SELECT {names} FROM {self.sources[side].sql()} WHERE harness_row = {number}"
-        ).fetchone()
-        cells = zip(self.columns, row or (), strict=False)
-        told = ", ".join(f"{column.name}={_told(column, value)}" for column, value in cells)
-        return shorten(f"row {number + 1}: {told}")
+    def _rows(self, relation: str, limit: int) -> list[str]:
+        """The first rows in few words."""
+        cells = [f"{quoted(column.name)}::VARCHAR" for column in self.columns]
+        found = self.db.execute(
+            f"SELECT {', '.join(['harness_row', *cells])} FROM {relation} "
+            f"ORDER BY harness_row LIMIT {limit}"
+        ).fetchall()
+        return [self._row(*row) for row in found]
+
+    def _row(self, number: int, *cells: str | None) -> str:
+        named = zip(self.columns, cells, strict=True)
+        told = ", ".join(f"{column.name}={_told(column, text)}" for column, text in named)
+        return shorten(f"row {number + 1}: {told}" if told else f"row {number + 1}")
 
     def _count(self, table: str) -> int:
         return self._number(f"SELECT count(*) FROM {table}")
@@ -354,14 +298,9 @@ class _Comparison:
         return self.place.child("columns").child(segment(name))
 
 
-def _columns(db: duckdb.DuckDBPyConnection, source: TableSource) -> tuple[Column, ...]:
-    rows = db.execute(f"DESCRIBE SELECT * EXCLUDE (harness_row) FROM {source.sql()}").fetchall()
-    return tuple(Column(name=str(row[0]), type=str(row[1])) for row in rows)
-
-
 def _identity(column: Column, row: str = "") -> tuple[str, ...]:
     """Expressions that are equal for two rows only if the column's values are one value."""
-    name = row + _quoted(column.name)
+    name = row + quoted(column.name)
     if column.type in {"FLOAT", "DOUBLE"}:
         return (name, f"(NOT isnan({name}) AND signbit({name}))")
     if column.type.endswith("]") or column.type.startswith(("STRUCT", "MAP", "UNION")):
@@ -386,11 +325,3 @@ def _told(column: Column, text: str | None) -> str:
     if text is None:
         return "NULL"
     return show(text) if column.type == "VARCHAR" else shorten(text)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

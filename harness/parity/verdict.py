@@ -17,10 +17,11 @@ from harness.model.outcome import Outcome
 from harness.model.run import Json
 from harness.model.verdict import Check
 from harness.parity.acceptance import Acceptance, Problem, accept
-from harness.parity.allowances import AllowanceFile, as_toml, proposal
+from harness.parity.allowances import AllowanceFile
 from harness.parity.case import CaseComparison
 from harness.parity.causes import merge
 from harness.parity.delta import Delta
+from harness.parity.proposals import as_toml, proposal
 
 __all__ = ["DEFAULT_TERM", "CaseRun", "ParityFindings", "judge", "reproduce_command"]
 

@@ -10,7 +10,8 @@ from harness.clock import Clock, SystemClock
 from harness.errors import BrokenError, UsageError
 from harness.model.run import Json
 from harness.model.verdict import Verdict
-from harness.parity.allowances import append_allowance, as_toml, read_entry
+from harness.parity.allowances import append_allowance, read_entry
+from harness.parity.proposals import as_toml
 from harness.parity.verdict import DEFAULT_TERM
 from harness.reports.session import VERDICT_FILE, read_verdict
 from harness.settings import Settings

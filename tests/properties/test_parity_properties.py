@@ -21,7 +21,8 @@ from harness.model.side import Side
 from harness.parity import compare_case, normalize
 from harness.parity.acceptance import accept
 from harness.parity.alignment import align
-from harness.parity.allowances import as_toml, load_allowances, proposal
+from harness.parity.allowances import load_allowances
+from harness.parity.proposals import as_toml, proposal
 
 TODAY = date(2026, 6, 1)
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,13 +8,8 @@ import pytest
 
 from harness.errors import BrokenError, UsageError
 from harness.model.difference import Allowance, Difference
-from harness.parity.allowances import (
-    append_allowance,
-    as_toml,
-    load_allowances,
-    proposal,
-    read_entry,
-)
+from harness.parity.allowances import append_allowance, load_allowances, read_entry
+from harness.parity.proposals import as_toml, proposal
 
 HEAD = 'schema = 1\nproduct = "p"\nversion = "1"\n'
 ENTRY = """

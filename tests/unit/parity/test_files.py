@@ -103,6 +103,17 @@ def test_changed_encoding_is_one_difference(local: RunFolder, remote: RunFolder)
     assert (found[0].local, found[0].remote) == ("UTF-8", "not UTF-8: byte 0xfc at 3")
 
 
+def test_utf_16_is_compared_by_cells(local: RunFolder, remote: RunFolder) -> None:
+    """Another encoding is one difference; the cells are compared all the same."""
+    text = "id,name\n1,ü\n2,b\n"
+    wide = local.file("o.csv", text.encode("utf-16"))
+    assert brief(compare([wide], [remote.file("o.csv", text)])) == [
+        ("files/output/o.csv/format/encoding", Kind.VALUE)
+    ]
+    changed = remote.file("o.csv", text.replace("2,b", "2,c").encode("utf-16"))
+    assert brief(compare([wide], [changed])) == [("files/output/o.csv/columns/name", Kind.VALUE)]
+
+
 def test_missing_extra_and_other_mode(local: RunFolder, remote: RunFolder) -> None:
     """Which files there are, and their permissions, are part of a run."""
     found = compare(

@@ -8,7 +8,8 @@ import pytest
 
 from harness.parity.csv_format import read_format
 from harness.parity.delta import Delta, Kind, Order
-from harness.parity.tables import TableSource, UnreadableTableError, compare_tables, read_columns
+from harness.parity.table_source import TableSource, UnreadableTableError, columns_of
+from harness.parity.tables import compare_tables
 from harness.parity.values import Place
 
 HERE = Place(path="t", site="t")
@@ -219,7 +220,8 @@ def test_parquet_columns_are_read(tmp_path: Path) -> None:
     """Names and types come out in order."""
     path = tmp_path / "t.parquet"
     duckdb.sql(f"COPY (SELECT 1::BIGINT AS b, 'x' AS a) TO '{path}'")
-    columns = read_columns(TableSource(path=path))
+    with duckdb.connect() as db:
+        columns = columns_of(db, TableSource(path=path))
     assert [(column.name, column.type) for column in columns] == [("b", "BIGINT"), ("a", "VARCHAR")]
 
 
@@ -227,5 +229,13 @@ def test_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     """Control: garbage is not an empty table."""
     path = tmp_path / "t.parquet"
     path.write_bytes(b"PAR1 not really")
+    source = TableSource(path=path)
     with pytest.raises(UnreadableTableError):
-        read_columns(TableSource(path=path))
+        list(compare_tables(source, source, HERE))
+
+
+def test_many_changed_rows_are_counted_exactly(csv: Compare) -> None:
+    """However many rows differ, each is a changed cell and none a lost row."""
+    local = "id,v\n" + "".join(f"{n},{n}\n" for n in range(3000))
+    remote = "id,v\n" + "".join(f"{n},{n}.5\n" for n in range(3000))
+    assert brief(csv(local, remote)) == [("t/columns/v", Kind.TYPE, 3000)]

@@ -1,0 +1,282 @@
+"""Compares the contents of a file on both sides, by what kind of file it is.
+
+Output data is compared as it is. Artifacts and configurations are normalised
+first, as events are. JSON is compared by value, so its white space and the order
+of its keys do not count in artifacts; in output data they are reported as format.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from harness.errors import BrokenError
+from harness.model.evidence import FileEvidence, FileRole
+from harness.model.run import Json
+from harness.parity.binary import compare_bytes
+from harness.parity.csv_format import CsvFormat, encoding_of, read_format, readable
+from harness.parity.delta import Delta, Kind, Order
+from harness.parity.measured import MeasuredNoise
+from harness.parity.table_source import TableSource, UnreadableTableError
+from harness.parity.tables import compare_tables
+from harness.parity.text import compare_text, lines_of
+from harness.parity.tokens import Normaliser
+from harness.parity.values import Place, compare_values
+
+__all__ = ["FilePair", "compare_contents"]
+
+MAX_TEXT_BYTES = 256 << 20
+_DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t"}
+_PARQUET = frozenset({".parquet", ".pq"})
+_JSON = frozenset({".json"})
+_JSON_LINES = frozenset({".jsonl", ".ndjson"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePair:
+    """One file on both sides.
+
+    Attributes:
+        left: the local file.
+        right: the remote file.
+        place: where they stand.
+        left_tokens: normalises the local content, unless it is data.
+        right_tokens: the same for the remote content.
+    """
+
+    left: FileEvidence
+    right: FileEvidence
+    place: Place
+    left_tokens: Normaliser
+    right_tokens: Normaliser
+
+    @property
+    def is_output(self) -> bool:
+        """Whether it is data, which is compared as it is."""
+        return self.left.role is FileRole.OUTPUT
+
+    def texts(self) -> tuple[str, str] | None:
+        """Both contents as text, normalised unless they are data; None where one is not UTF-8."""
+        if max(self.left.size_bytes, self.right.size_bytes) > MAX_TEXT_BYTES:
+            return None
+        contents = (self.left.location.read_bytes(), self.right.location.read_bytes())
+        try:
+            mine, theirs = (content.decode("utf-8") for content in contents)
+        except UnicodeDecodeError:
+            return None
+        if "\0" in mine or "\0" in theirs:
+            return None
+        if self.is_output:
+            return mine, theirs
+        return _normal(self.left_tokens, mine), _normal(self.right_tokens, theirs)
+
+
+def compare_contents(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    """Where the contents of a file disagree.
+
+    Args:
+        pair: the file on both sides.
+        noise: what is known to differ from run to run.
+
+    Raises:
+        BrokenError: if one of them is not there any more or cannot be read.
+    """
+    try:
+        yield from _content(pair, noise)
+    except OSError as error:
+        raise BrokenError(
+            f"cannot read {error.filename}: {error.strerror}",
+            expected="the files of both runs, as they were gathered",
+            next_step="run the case again; nothing may remove testing_env/runs meanwhile",
+        ) from error
+
+
+def _content(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    suffix = PurePosixPath(pair.left.path).suffix.lower()
+    if suffix in _DELIMITED:
+        yield from _delimited(pair, noise, _DELIMITED[suffix])
+    elif suffix in _PARQUET:
+        sources = (TableSource(path=pair.left.location), TableSource(path=pair.right.location))
+        yield from _table(pair, noise, *sources)
+    elif suffix in _JSON:
+        yield from _json(pair, noise)
+    elif suffix in _JSON_LINES:
+        yield from _json_lines(pair, noise)
+    else:
+        yield from _text(pair, noise)
+
+
+def _text(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    texts = pair.texts()
+    if texts is None:
+        yield from compare_bytes(pair.left.location, pair.right.location, pair.place)
+    else:
+        ignored = noise.lines.get(f"{pair.place.site}/lines", ())
+        yield from compare_text(*texts, pair.place, ignore=ignored)
+
+
+def _json(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    mine, theirs = _parsed(pair.left.location), _parsed(pair.right.location)
+    if mine.problem or theirs.problem:
+        if mine.problem != theirs.problem:
+            yield pair.place.delta(
+                Kind.UNPARSABLE, mine.problem or "JSON", theirs.problem or "JSON"
+            )
+        yield from _text(pair, noise)
+        return
+    left, right = mine.value, theirs.value
+    if not pair.is_output:
+        left, right = pair.left_tokens.json(left), pair.right_tokens.json(right)
+    deltas = list(compare_values(left, right, pair.place))
+    yield from deltas
+    if not deltas and pair.is_output:
+        yield from compare_bytes(pair.left.location, pair.right.location, _format(pair))
+
+
+def _json_lines(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    texts = pair.texts()
+    lines = None if texts is None else [lines_of(text) for text in texts]
+    if lines is None or len(lines[0]) != len(lines[1]):
+        yield from _text(pair, noise)
+        return
+    found = 0
+    for number, (mine, theirs) in enumerate(zip(*lines, strict=True)):
+        left, right = _parse(mine), _parse(theirs)
+        if left.problem or right.problem:
+            yield from _text(pair, noise)
+            return
+        here = pair.place.child("lines").child("#", f"#{number}")
+        values = (left.value, right.value)
+        if not pair.is_output:
+            values = (pair.left_tokens.json(values[0]), pair.right_tokens.json(values[1]))
+        for delta in compare_values(*values, here):
+            found += 1
+            yield delta
+    if not found and pair.is_output:
+        yield from compare_bytes(pair.left.location, pair.right.location, _format(pair))
+
+
+def _delimited(pair: FilePair, noise: MeasuredNoise, delimiter: str | None) -> Iterator[Delta]:
+    paths = (pair.left.location, pair.right.location)
+    encodings = [encoding_of(path) for path in paths]
+    if encodings[0] != encodings[1]:
+        yield _format_delta(pair, "encoding", *encodings)
+    with tempfile.TemporaryDirectory(prefix="harness-text-") as folder:
+        texts = [
+            readable(path, encoding, Path(tempfile.mkdtemp(dir=folder)))
+            for path, encoding in zip(paths, encodings, strict=True)
+        ]
+        if texts[0] is not None and texts[1] is not None:
+            alike = encodings[0] == encodings[1]
+            yield from _records(pair, noise, (texts[0], texts[1]), delimiter, alike=alike)
+        elif encodings[0] == encodings[1]:
+            yield from _text(pair, noise)
+
+
+def _records(
+    pair: FilePair,
+    noise: MeasuredNoise,
+    texts: tuple[Path, Path],
+    delimiter: str | None,
+    *,
+    alike: bool,
+) -> Iterator[Delta]:
+    """Two delimited files in UTF-8: format and cells; `alike` where the encoding was the same."""
+    forms = [read_format(path, delimiter) for path in texts]
+    for name, mine, theirs in forms[0].differing(forms[1]):
+        alike = False
+        if name != "last_line" or "empty file" not in {mine, theirs}:
+            yield _format_delta(pair, name, mine, theirs)
+    if not pair.left.size_bytes or not pair.right.size_bytes:
+        yield from _text(pair, noise)
+        return
+    header = all(form.header is not None for form in forms)
+    sources = [_source(path, form, header=header) for path, form in zip(texts, forms, strict=True)]
+    deltas = list(_table(pair, noise, *sources))
+    yield from deltas
+    if not deltas and alike and not _is_noisy(pair, noise):
+        yield from compare_bytes(pair.left.location, pair.right.location, _format(pair))
+
+
+def _table(
+    pair: FilePair, noise: MeasuredNoise, local: TableSource, remote: TableSource
+) -> Iterator[Delta]:
+    site = pair.place.site
+    try:
+        yield from compare_tables(
+            local,
+            remote,
+            pair.place,
+            order=Order.ANY if f"{site}/rows" in noise.unordered else Order.PROMISED,
+            ignore=noise.columns.get(f"{site}/columns", frozenset()),
+        )
+    except UnreadableTableError as error:
+        yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
+        yield from _text(pair, noise)
+
+
+def _is_noisy(pair: FilePair, noise: MeasuredNoise) -> bool:
+    site = pair.place.site
+    return f"{site}/columns" in noise.columns or f"{site}/rows" in noise.unordered
+
+
+def _source(path: Path, form: CsvFormat, *, header: bool) -> TableSource:
+    width = 0
+    if not header:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            width = len(next(csv.reader(file, delimiter=form.delimiter), []))
+    return TableSource(
+        path=path, delimiter=form.delimiter, header=form.header if header else None, width=width
+    )
+
+
+def _format(pair: FilePair) -> Place:
+    return pair.place.child("format")
+
+
+def _format_delta(pair: FilePair, name: str, mine: str, theirs: str) -> Delta:
+    """Offsets of bad bytes vary from file to file; that there is one is the fault."""
+    shape = "→".join(
+        re.sub(r":.*", "", text) if name == "encoding" else text for text in (mine, theirs)
+    )
+    return _format(pair).child(name).delta(Kind.VALUE, mine, theirs, shape=shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parsed:
+    """A JSON value, or why there is none."""
+
+    value: Json = None
+    problem: str | None = None
+
+
+def _parsed(path: Path) -> _Parsed:
+    try:
+        return _parse(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        return _Parsed(problem=f"not UTF-8 at {error.start}")
+
+
+def _parse(text: str) -> _Parsed:
+    try:
+        value: Json = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        return _Parsed(problem=f"not JSON: {error}")
+    return _Parsed(value=value)
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object; a key that stands twice would hide a value, so it is no JSON to us."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _normal(normaliser: Normaliser, text: str) -> str:
+    return "".join(normaliser.text(line) for line in lines_of(text))
