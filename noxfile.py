@@ -84,6 +84,13 @@ def report(session: nox.Session) -> None:
     run_harness(session, "report", "build", *session.posargs)
 
 
+@nox.session(default=False, tags=["offline"])
+def conformance(session: nox.Session) -> None:
+    """E2B's own public suite against the emulator: `-- <checkout of e2b-dev/E2B> --sdk newest`."""
+    install(session)
+    run_harness(session, "conformance", "run", *session.posargs)
+
+
 @nox.session(tags=["offline", "check"])
 def tests(session: nox.Session) -> None:
     """The project's own tests: unit, contract, smoke, parity and orphans on the emulator."""

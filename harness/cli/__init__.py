@@ -31,6 +31,7 @@ NOUNS = {
     "emulator": "E2B on loopback, with real sandboxes",
     "gateway": "stands before the real E2B: tags, ledger, files before a kill",
     "suite": "pytest, or plain checks, as a session with a verdict",
+    "conformance": "does the emulator pass E2B's own public suite?",
     "doctor": "is this machine ready, and are the settings?",
 }
 

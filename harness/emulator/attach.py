@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from harness.emulator.admin.client import AdminClient
+from harness.emulator.other_user import OtherUser
 from harness.errors import BrokenError
 from harness.model.side import Endpoint
 
@@ -49,6 +50,7 @@ class Emulator:
         packages: what the templates offer, as pip names it; None is a bare Python.
         template_dir: where built templates are kept; None is the user's cache.
         start_deadline_s: how long the start may take.
+        user: the user id to run it as, for root only; None is this process's own.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class Emulator:
         packages: Sequence[str] | None = None,
         template_dir: Path | None = None,
         start_deadline_s: float = START_DEADLINE_S,
+        user: int | None = None,
     ) -> None:
         self._arguments = [*arguments, *_template_arguments(packages, template_dir)]
         self._start_deadline_s = start_deadline_s
+        self._user = None if user is None or user == os.getuid() else OtherUser(user)
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._endpoint: Endpoint | None = None
@@ -84,7 +88,8 @@ class Emulator:
         Raises:
             BrokenError: it did not become ready in time; with the end of its log.
         """
-        command = [sys.executable, "-m", "harness.emulator", "serve", "--json"]
+        python = sys.executable if self._user is None else self._user.python()
+        command = [python, "-m", "harness.emulator", "serve", "--json"]
         command += ["--parent-pid", str(os.getpid()), *self._arguments]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
@@ -94,6 +99,7 @@ class Emulator:
             stderr=self._log,
             # A Ctrl-C is for the test, which then ends the emulator in its own order.
             start_new_session=True,
+            **({} if self._user is None else self._user.options()),
         )
         try:
             document = json.loads(self._ready_line())
@@ -122,6 +128,8 @@ class Emulator:
         if self._log is not None:
             self._log.close()
             self._log = None
+        if self._user is not None:
+            self._user.close()
 
     @property
     def endpoint(self) -> Endpoint:

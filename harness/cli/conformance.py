@@ -1,0 +1,96 @@
+"""`harness conformance …`: E2B's own public suite against the emulator."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.model.outcome import Outcome
+from harness.settings import Settings
+from harness.workflow.conformance import Conformance, ConformancePlan, run_conformance
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def _noun() -> None:
+    """Does the emulator pass E2B's own public suite?"""
+
+
+@app.command(
+    name="run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def run_command(
+    context: typer.Context,
+    checkout: Annotated[Path, typer.Argument(help="A checkout or repository of e2b-dev/E2B.")],
+    *,
+    ref: Annotated[
+        str | None, typer.Option(help="The tag or commit whose tests are taken.")
+    ] = None,
+    sdk: Annotated[
+        str | None, typer.Option(help="The SDK's version, or newest; the tests' own by default.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that run tests.")] = 4,
+    no_root: Annotated[
+        bool, typer.Option("--no-root", help="Run the emulator as an ordinary user.")
+    ] = False,
+    emulator_option: Annotated[
+        list[str] | None, typer.Option(help="A word for `harness emulator serve`; repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Runs the suite; further words select tests, as pytest does, relative to the suite."""
+    settings = Settings.load()
+    plan = ConformancePlan(
+        checkout=checkout,
+        ref=ref,
+        sdk=sdk,
+        workers=workers,
+        no_root=no_root,
+        arguments=tuple(context.args),
+        emulator_arguments=tuple(emulator_option or ()),
+    )
+    found = run_conformance(plan, settings, say=_say)
+    if as_json:
+        json.dump(found.verdict.to_json(), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        _print(found, settings)
+    raise typer.Exit(found.verdict.exit_code)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _print(found: Conformance, settings: Settings) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("area")
+    for heading in ("passed", "feasible", "total"):
+        table.add_column(heading, justify="right")
+    for row in found.figures:
+        table.add_row(row.area, str(row.passed), str(row.feasible), str(row.total))
+    sums = [
+        sum(getattr(row, name) for row in found.figures) for name in ("passed", "feasible", "total")
+    ]
+    table.add_row("all", *map(str, sums), style="bold")
+    console.print(table)
+    console.print(
+        f"suite {found.suite_version}, e2b {found.sdk_version}; "
+        f"{found.vacuous} tests pass without a server and are not counted"
+    )
+    for check in found.verdict.checks:
+        if check.outcome is Outcome.FAILED:
+            first = check.reason.partition("\n")[0]
+            console.print(f"[red]failed[/] {check.name}: ", end="")
+            console.print(first, markup=False)
+    console.print(f"{found.verdict.outcome}; reports: {settings.reports / found.verdict.session}")

@@ -1,0 +1,108 @@
+"""The conformance session, with a small suite in the place of E2B's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BrokenError, ExitCode
+from harness.model.outcome import Outcome
+from harness.settings import Settings
+from harness.workflow.conformance import Conformance, ConformancePlan, run_conformance
+from harness.workflow.conformance_suite import LeftOut, Sorting
+
+SDK = "2.63.0"
+SUITE = """
+import os
+import pytest
+from e2b import Sandbox
+
+def test_unit():
+    assert 1 + 1 == 2
+
+def test_command():
+    with Sandbox.create() as sandbox:
+        assert sandbox.commands.run("echo here").stdout == "here\\n"
+
+def test_wrong():
+    with Sandbox.create() as sandbox:
+        assert sandbox.commands.run("echo here").stdout == "elsewhere\\n"
+
+def test_moon():
+    with Sandbox.create() as sandbox:
+        sandbox.commands.run("curl -s --max-time 2 https://moon.invalid")
+
+@pytest.mark.skip(reason="not today")
+def test_skipped():
+    pass
+"""
+SORTING = Sorting(
+    areas=(("all of it", ("*",)),),
+    left_out=(LeftOut(tests="*::test_moon", reason="needs the moon"),),
+)
+MANIFEST = f"""
+[project]
+name = "e2b"
+version = "{SDK}"
+[dependency-groups]
+dev = ["pytest>=9", "pytest-xdist>=3.8"]
+"""
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One root for the module: its environment is built once."""
+    return tmp_path_factory.mktemp("root")
+
+
+def run(root: Path, tmp_path: Path, source: str, *arguments: str) -> Conformance:
+    package = tmp_path / "packages" / "python-sdk"
+    (package / "tests").mkdir(parents=True)
+    (package / "tests" / "test_all.py").write_text(source)
+    (package / "pytest.ini").write_text("[pytest]\n")
+    (package / "pyproject.toml").write_text(MANIFEST)
+    settings = Settings.load(root=root, environ={})
+    plan = ConformancePlan(checkout=tmp_path, workers=1, arguments=arguments)
+    return run_conformance(plan, settings, say=print, sorting=SORTING)
+
+
+def test_conformance_counts_what_a_server_is_needed_for(environments: Path, tmp_path: Path) -> None:
+    """Vacuous, passed, failed, left out and skipped are told apart, here and on disk."""
+    found = run(environments, tmp_path, SUITE)
+    assert found.vacuous == 1
+    outcomes = {check.name.partition("::")[2]: check for check in found.verdict.checks}
+    assert outcomes["test_command"].outcome is Outcome.PASSED
+    assert outcomes["test_wrong"].outcome is Outcome.FAILED
+    assert "elsewhere" in outcomes["test_wrong"].reason
+    assert outcomes["test_moon"].outcome is Outcome.NOT_RUN
+    assert "needs the moon" in outcomes["test_moon"].reason
+    assert "not today" in outcomes["test_skipped"].reason
+    assert "test_unit" not in outcomes
+    (row,) = found.figures
+    assert (row.passed, row.feasible, row.total) == (1, 2, 4)
+    assert found.verdict.exit_code is ExitCode.FAILED
+    assert found.sdk_version == SDK
+    folder = environments / "testing_env" / "reports" / "conformance"
+    assert json.loads((folder / "verdict.json").read_text())["details"]["vacuous"] == 1
+    assert (folder / "junit.xml").is_file()
+
+
+def test_conformance_a_crash_fails_what_it_swallowed(environments: Path, tmp_path: Path) -> None:
+    """Tests that pytest never came to are failures, not absent."""
+    crash = "\n\ndef test_a_crash():\n    Sandbox.create().kill()\n    os._exit(1)\n"
+    after = "\n\ndef test_b_after():\n    Sandbox.create().kill()\n"
+    found = run(environments, tmp_path, "import os\nfrom e2b import Sandbox\n" + crash + after)
+    assert {check.outcome for check in found.verdict.checks} == {Outcome.FAILED}
+    assert len(found.verdict.checks) == 2
+    assert "pytest.txt" in found.verdict.checks[0].reason
+
+
+def test_conformance_of_a_suite_that_cannot_be_imported_is_broken(
+    environments: Path, tmp_path: Path
+) -> None:
+    """A suite for another SDK is not a verdict about the emulator."""
+    with pytest.raises(BrokenError) as caught:
+        run(environments, tmp_path, "from e2b import NoSuchThing\n")
+    assert "NoSuchThing" in caught.value.happened

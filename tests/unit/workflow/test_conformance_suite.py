@@ -1,0 +1,102 @@
+"""E2B's suite is taken from a checkout, sorted by area, and what is left out has a reason."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.workflow.conformance_suite import LeftOut, Sorting, take_suite
+
+MANIFEST = """
+[project]
+name = "e2b"
+version = "9.8.7"
+
+[dependency-groups]
+dev = ["pytest>=9,<10", "pytest-asyncio>=1", "ruff>=0.11", "python-dotenv>=1",
+    {include-group = "x"}]
+"""
+
+
+def checkout(folder: Path) -> Path:
+    package = folder / "packages" / "python-sdk"
+    (package / "tests" / "deep").mkdir(parents=True)
+    (package / "tests" / "deep" / "test_a.py").write_text("def test_a(): pass\n")
+    (package / "e2b").mkdir()
+    (package / "e2b" / "__init__.py").write_text("raise RuntimeError('the checkout itself')\n")
+    (package / "pytest.ini").write_text("[pytest]\n")
+    (package / "pyproject.toml").write_text(MANIFEST)
+    return folder
+
+
+def test_take_suite_of_a_work_tree_takes_tests_and_no_sources(tmp_path: Path) -> None:
+    """The SDK under test is the installed one, so the checkout's own never comes along."""
+    into = tmp_path / "suite"
+    into.mkdir()
+    suite = take_suite(checkout(tmp_path / "repo"), into)
+    assert (into / "tests/deep/test_a.py").is_file()
+    assert not (into / "e2b").exists()
+    assert suite.version == "9.8.7"
+    assert set(suite.requirements) == {"pytest<10,>=9", "pytest-asyncio>=1", "python-dotenv>=1"}
+
+
+def test_take_suite_of_a_bare_repository_takes_the_tag(tmp_path: Path) -> None:
+    """A tag's tests are taken, not those that came after it."""
+    repo = checkout(tmp_path / "repo")
+
+    def git(*words: str) -> None:
+        command = ["git", "-C", str(repo), "-c", "user.name=t", "-c", "user.email=t@t", *words]
+        subprocess.run(command, check=True, capture_output=True)
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    git("tag", "@e2b/python-sdk@9.8.7")
+    (repo / "packages/python-sdk/tests/deep/test_later.py").write_text("")
+    git("add", ".")
+    git("commit", "-qm", "two")
+    digests = []
+    for name, ref in (("tagged", "@e2b/python-sdk@9.8.7"), ("head", None)):
+        into = tmp_path / name
+        into.mkdir()
+        digests.append(take_suite(repo / ".git", into, ref=ref).digest)
+    assert not (tmp_path / "tagged/tests/deep/test_later.py").exists()
+    assert (tmp_path / "head/tests/deep/test_later.py").exists()
+    assert digests[0] != digests[1]
+
+
+def test_take_suite_where_there_is_none_is_refused(tmp_path: Path) -> None:
+    """The message names the folder and what was expected there."""
+    with pytest.raises(UsageError) as caught:
+        take_suite(tmp_path, tmp_path)
+    assert str(tmp_path) in caught.value.happened
+    assert "packages/python-sdk/tests" in caught.value.expected
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "area"),
+    [
+        ("tests/sync/sandbox_sync/files/test_read.py::test_read_file", "files"),
+        ("tests/async/sandbox_async/commands/test_run.py::test_run", "commands"),
+        ("tests/sync/sandbox_sync/test_network.py::test_mask_request_host", "ingress by host name"),
+        ("tests/sync/sandbox_sync/test_network.py::test_deny_all_traffic", "internet"),
+        ("tests/sync/sandbox_sync/test_snapshot.py::test_snapshot", "pause and snapshot"),
+        ("tests/async/template_async/test_build.py::test_build_template", "template builds"),
+        ("tests/async/template_async/test_exists.py::test_exists", "template"),
+        ("tests/test_something_new.py::test_it", "other"),
+    ],
+)
+def test_area_of_a_test_is_by_its_place(nodeid: str, area: str) -> None:
+    """Each test has one area; what fits none is shown as such."""
+    assert Sorting.load().area(nodeid) == area
+
+
+def test_left_out_list_gives_a_reason_each() -> None:
+    """Nothing is left out silently, and a test beside the patterns counts."""
+    sorting = Sorting.load()
+    assert all(isinstance(row, LeftOut) and len(row.reason) > 20 for row in sorting.left_out)
+    assert sorting.why_left_out("tests/sync/sandbox_sync/test_network.py::test_deny_all_traffic")
+    assert sorting.why_left_out("tests/sync/sandbox_sync/files/test_read.py::test_read") is None
