@@ -52,6 +52,8 @@ class PrivilegeService:
     def start(self) -> None:
         """Begins to listen, on a thread of its own."""
         listener = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(SOCKET)  # of an earlier boot of these files
         listener.bind(SOCKET)
         os.chmod(SOCKET, 0o666)  # noqa: S103 - who may is decided for each caller
         listener.listen(64)

@@ -8,6 +8,7 @@ from harness.emulator.isolation.model import (
     Limits,
     Network,
     SandboxGoneError,
+    VolumeMount,
 )
 from harness.emulator.isolation.sandbox import GuestStream, Sandbox
 
@@ -22,4 +23,6 @@ __all__ = [
     "Sandbox",
     "SandboxGoneError",
     "SandboxHost",
+    "VolumeMount",
+    "copy_tree",
 ]

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.emulator.isolation.launch import ARGUMENTS_FD, INFO_FD, LISTENER_FD, Job
 from harness.emulator.isolation.layout import AGENT_FOLDER, Layout, agent_code
-from harness.emulator.isolation.model import Limits, Network
+from harness.emulator.isolation.model import Limits, Network, VolumeMount
 from harness.emulator.isolation.skeleton import HOST_NAME, PATH, Skeleton
 from harness.emulator.isolation.user_ids import FIRST_UID, UIDS, can_map_range
 from harness.errors import BrokenError
@@ -68,7 +68,7 @@ class Bubblewrap:
         """Makes the first files of a sandbox; `root` itself is made too."""
         self._skeleton.write(root)
 
-    def job(self, name: str, folder: Path, boot_id: str) -> Job:
+    def job(self, name: str, folder: Path, boot_id: str, mounts: Sequence[VolumeMount] = ()) -> Job:
         """The job that starts a sandbox in `folder`, whose tree is written already."""
         boot_file = folder / "boot_id"
         boot_file.write_text(f"{boot_id}\n", encoding="ascii")
@@ -93,6 +93,8 @@ class Bubblewrap:
         options += ["--proc", "/proc"]
         options += ["--ro-bind", staged(boot_file), "/proc/sys/kernel/random/boot_id"]
         options += ["--dev", "/dev", "--perms", "1777", "--tmpfs", _SHARED_MEMORY]
+        for mount in mounts:
+            options += ["--bind", staged(mount.source, "rw"), mount.target]
         options += ["--chdir", "/", "--info-fd", str(INFO_FD)]
         return Job(
             id=name,

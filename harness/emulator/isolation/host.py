@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,8 +16,15 @@ from harness.emulator.isolation.after_image import AfterImage
 from harness.emulator.isolation.bubblewrap import explain_refusal
 from harness.emulator.isolation.folders import Workshop, delete_tree
 from harness.emulator.isolation.kinds import Kind, Kinds
-from harness.emulator.isolation.launch import LauncherProcess
-from harness.emulator.isolation.model import IsolationMode, Limits, Network, SandboxGoneError
+from harness.emulator.isolation.launch import Job, LauncherProcess
+from harness.emulator.isolation.layers import MAX_LAYER_BYTES, copy_tree
+from harness.emulator.isolation.model import (
+    IsolationMode,
+    Limits,
+    Network,
+    SandboxGoneError,
+    VolumeMount,
+)
 from harness.emulator.isolation.sandbox import Sandbox
 from harness.emulator.templates import TemplateEnvironment
 from harness.errors import BrokenError
@@ -68,6 +76,7 @@ class SandboxHost:
         self._pool: dict[Kind, deque[Sandbox]] = defaultdict(deque)
         self._refill: asyncio.Task[None] | None = None
         self._sandboxes: dict[str, Sandbox] = {}
+        self._started: dict[str, tuple[Kind, Sequence[VolumeMount]]] = {}
         self._starting: set[str] = set()
         self._closing = False
         self._workshop: Workshop
@@ -111,8 +120,18 @@ class SandboxHost:
         template: str = "base",
         envs: Mapping[str, str] | None = None,
         network: Network = Network.NONE,
+        layer: Path | None = None,
+        mounts: Sequence[VolumeMount] = (),
     ) -> Sandbox:
         """A running sandbox with that identity, from the pool where one fits.
+
+        Args:
+            sandbox_id: a plain name that is not in use.
+            template: the name of its environment.
+            envs: variables of every command.
+            network: what it can reach.
+            layer: the files that it starts with; None is a fresh system.
+            mounts: folders that it sees beside its own.
 
         Raises:
             BrokenError: it did not come up; with the last lines of what it said.
@@ -124,30 +143,77 @@ class SandboxHost:
             raise ValueError(f"the sandbox id {sandbox_id!r} is no plain name")
         self._starting.add(sandbox_id)
         try:
-            return await self._start(sandbox_id, template, envs or {}, network)
+            kind = await self._kind(template, network)
+            sandbox = await self._begin(sandbox_id, template, kind, layer, mounts)
+            try:
+                await _identify(sandbox, envs or {})
+            except BaseException:
+                await self.discard(sandbox_id)
+                raise
         finally:
             self._starting.discard(sandbox_id)
+        return sandbox
 
-    async def _start(
-        self, sandbox_id: str, template: str, envs: Mapping[str, str], network: Network
+    async def _begin(
+        self,
+        sandbox_id: str,
+        template: str,
+        kind: Kind,
+        layer: Path | None,
+        mounts: Sequence[VolumeMount],
     ) -> Sandbox:
         folder = self._state_dir / sandbox_id
         if folder.exists():  # an earlier server's after-image
             await asyncio.to_thread(delete_tree, folder)
-        kind = await self._kind(template, network)
-        sandbox = self._take(kind)
+        plain = layer is None and not mounts
+        sandbox = self._take(kind) if plain else None
         if sandbox is None:
-            sandbox = await self._boot(kind, self._anonymous() if self._isolated else folder)
-        self._fill_soon(kind)
+            place = self._anonymous() if self._isolated else folder
+            sandbox = await self._boot(kind, place, layer, mounts)
+        if plain:
+            self._fill_soon(kind)
         sandbox.adopt(sandbox_id, template, folder)
-        self._sandboxes[sandbox_id] = sandbox
-        identity = {"E2B_SANDBOX_ID": sandbox_id, "E2B_TEMPLATE_ID": template}
-        try:
-            await sandbox.call("init", envs={"E2B_SANDBOX": "true", **identity, **envs})
-        except BaseException:
-            await self.discard(sandbox_id)
-            raise
+        self._sandboxes[sandbox_id], self._started[sandbox_id] = sandbox, (kind, mounts)
         return sandbox
+
+    async def reboot(self, sandbox_id: str, *, envs: Mapping[str, str] | None = None) -> Sandbox:
+        """Ends a sandbox's processes, and starts it anew with the files that it has.
+
+        Returns:
+            What stands for it from now on, with another boot id.
+
+        Raises:
+            BrokenError: it did not come up; its files are kept.
+            KeyError: there is no such sandbox.
+        """
+        old = self._sandboxes[sandbox_id]
+        kind, mounts = self._started[sandbox_id]
+        await old.kill()
+        (old.folder / "agent.sock").unlink(missing_ok=True)
+        boot_id = str(uuid.uuid4())
+        job = replace(kind.job(old.folder, boot_id, mounts), id=f"{sandbox_id}-{boot_id}")
+        sandbox = await self._launch(job, old.folder, boot_id)
+        sandbox.adopt(sandbox_id, old.template, old.folder)
+        self._sandboxes[sandbox_id] = sandbox
+        await _identify(sandbox, envs or {})
+        return sandbox
+
+    def new_layer(self) -> Path:
+        """A name for a layer, in a folder that goes with the host."""
+        return self._workshop.folder / f"layer-{uuid.uuid4().hex[:12]}"
+
+    async def save_layer(
+        self, sandbox_id: str, into: Path, *, limit_bytes: int = MAX_LAYER_BYTES
+    ) -> None:
+        """Copies the files of a sandbox, for others to start with; it stands still meanwhile.
+
+        Raises:
+            BrokenError: they cannot be copied, or take more than the limit.
+            KeyError: there is no such sandbox.
+        """
+        sandbox = self._sandboxes[sandbox_id]
+        async with sandbox.standing():
+            await copy_tree(sandbox.files.root, into, limit_bytes=limit_bytes)
 
     def after_image(self, sandbox_id: str) -> AfterImage | None:
         """The files of a sandbox, running or dead; None once discarded."""
@@ -162,6 +228,7 @@ class SandboxHost:
         await sandbox.kill()
         await asyncio.to_thread(delete_tree, sandbox.folder)
         self._sandboxes.pop(sandbox_id, None)
+        self._started.pop(sandbox_id, None)
 
     async def _prove(self) -> None:
         """Starts a first sandbox, so that a machine that cannot says so now."""
@@ -201,10 +268,31 @@ class SandboxHost:
             except BrokenError:
                 return  # the next cold start meets the same fault, and reports it
 
-    async def _boot(self, kind: Kind, folder: Path) -> Sandbox:
+    async def _boot(
+        self,
+        kind: Kind,
+        folder: Path,
+        layer: Path | None = None,
+        mounts: Sequence[VolumeMount] = (),
+    ) -> Sandbox:
         """A started sandbox whose agent answers, without an identity yet."""
         boot_id = str(uuid.uuid4())
-        job = await asyncio.to_thread(kind.prepare, folder, boot_id)
+        if layer is None and not mounts:
+            job = await asyncio.to_thread(kind.prepare, folder, boot_id)
+        else:
+            await asyncio.to_thread(folder.mkdir, mode=0o700)
+            if layer is None:
+                await asyncio.to_thread(kind.write_files, folder)
+            else:
+                await copy_tree(layer, folder / "root")
+            job = kind.job(folder, boot_id, mounts)
+        try:
+            return await self._launch(job, folder, boot_id)
+        except BrokenError:
+            await asyncio.to_thread(delete_tree, folder)
+            raise
+
+    async def _launch(self, job: Job, folder: Path, boot_id: str) -> Sandbox:
         launched = self._launcher.start(job)
         sandbox = Sandbox(folder, launched, self._launcher, job.id, boot_id)
         try:
@@ -215,7 +303,6 @@ class SandboxHost:
             await sandbox.kill()
             log = folder / "agent.log"
             said = log.read_text(errors="replace") if log.is_file() else ""
-            await asyncio.to_thread(delete_tree, folder)
             raise explain_refusal(said) from None
         except BaseException:
             sandbox.abandon()
@@ -234,3 +321,8 @@ class SandboxHost:
             await sandbox.wait_dead()
         self._pool.clear()
         await asyncio.to_thread(self._workshop.close)
+
+
+async def _identify(sandbox: Sandbox, envs: Mapping[str, str]) -> None:
+    identity = {"E2B_SANDBOX_ID": sandbox.sandbox_id, "E2B_TEMPLATE_ID": sandbox.template}
+    await sandbox.call("init", envs={"E2B_SANDBOX": "true", **identity, **envs})

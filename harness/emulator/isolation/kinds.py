@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from harness.emulator.isolation.agent_code import install_agent
 from harness.emulator.isolation.bubblewrap import Bubblewrap
 from harness.emulator.isolation.launch import Job
 from harness.emulator.isolation.layout import AGENT_FOLDER, Layout
-from harness.emulator.isolation.model import Limits, Network
+from harness.emulator.isolation.model import Limits, Network, VolumeMount
 from harness.emulator.isolation.process_mode import ProcessMode
 from harness.emulator.isolation.user_ids import can_map_range, refuse_real_root
 from harness.emulator.templates import TemplateEnvironment, bare_environment
@@ -27,8 +28,20 @@ class Kind:
     def prepare(self, folder: Path, boot_id: str) -> Job:
         """Writes a new sandbox's files; the job that starts it."""
         folder.mkdir(mode=0o700)
+        self.write_files(folder)
+        return self.job(folder, boot_id, ())
+
+    def job(self, folder: Path, boot_id: str, mounts: Sequence[VolumeMount]) -> Job:
+        """The job for a folder that holds its files already.
+
+        Raises:
+            BrokenError: mounts are asked for, and there are no namespaces to mount them in.
+        """
+        return self.isolation.job(folder.name, folder, boot_id, mounts)
+
+    def write_files(self, folder: Path) -> None:
+        """Writes a new sandbox's files into a folder that exists."""
         self.isolation.write_tree(folder / "root")
-        return self.isolation.job(folder.name, folder, boot_id)
 
 
 class Kinds:

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
-__all__ = ["GuestError", "IsolationMode", "Limits", "Network", "SandboxGoneError"]
+__all__ = [
+    "GuestError",
+    "IsolationMode",
+    "Limits",
+    "Network",
+    "SandboxGoneError",
+    "VolumeMount",
+]
 
 _GIB = 1024**3
 
@@ -47,6 +55,19 @@ class Limits:
     file_size_bytes: int = 16 * _GIB
     memory_bytes: int | None = 8 * _GIB
     open_files: int = 65536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeMount:
+    """A folder of the host that a sandbox sees, and may write to.
+
+    Attributes:
+        source: on the host.
+        target: absolute, as the sandbox names it.
+    """
+
+    source: Path
+    target: str
 
 
 class GuestError(Exception):

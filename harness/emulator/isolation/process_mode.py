@@ -14,7 +14,8 @@ from typing import Any
 from harness.emulator.isolation.bubblewrap import resource_limits
 from harness.emulator.isolation.launch import LISTENER_FD, Job
 from harness.emulator.isolation.layout import Layout, agent_code
-from harness.emulator.isolation.model import Limits
+from harness.emulator.isolation.model import Limits, VolumeMount
+from harness.errors import BrokenError
 
 __all__ = ["LOSSES", "ProcessMode"]
 
@@ -48,8 +49,18 @@ class ProcessMode:
         for home in _HOMES.values():
             (root / home / ".bash_profile").write_text(_PROFILE, encoding="utf-8")
 
-    def job(self, name: str, folder: Path, boot_id: str) -> Job:
-        """The job that starts a sandbox in `folder`, whose tree is written already."""
+    def job(self, name: str, folder: Path, boot_id: str, mounts: Sequence[VolumeMount] = ()) -> Job:
+        """The job that starts a sandbox in `folder`, whose tree is written already.
+
+        Raises:
+            BrokenError: mounts are asked for, which need namespaces.
+        """
+        if mounts:
+            raise BrokenError(
+                f"{mounts[0].target} cannot be mounted without namespaces",
+                expected="the isolation bubblewrap for sandboxes with volumes",
+                next_step="harness emulator serve --isolation bubblewrap",
+            )
         return Job(
             id=name,
             folder=str(folder),

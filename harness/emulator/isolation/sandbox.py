@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from harness.emulator.isolation.after_image import AfterImage
 from harness.emulator.isolation.connection import GuestStream
 from harness.emulator.isolation.launch import Launched, LauncherProcess
-from harness.emulator.isolation.model import SandboxGoneError
+from harness.emulator.isolation.model import GuestError, SandboxGoneError
 
 __all__ = ["GuestStream", "Sandbox"]
 
 _PAUSE_TIMEOUT_S = 10.0
+_HEALTH_TIMEOUT_S = 2.0
 _PAUSE_POLL_S = 0.001
 
 
@@ -110,16 +112,42 @@ class Sandbox:
             os.close(self._folder_fd)
             self._folder_fd = -1
 
-    async def pause(self) -> None:
-        """Freezes every process of it; calls wait until `resume`. Again is fine."""
+    async def healthy(self) -> bool:
+        """Whether the agent answers within two seconds."""
+        try:
+            async with asyncio.timeout(_HEALTH_TIMEOUT_S):
+                await self.call("ping")
+        except (GuestError, SandboxGoneError, TimeoutError):
+            return False
+        return True
+
+    async def pause(self, *, asks_agent: bool = True) -> None:
+        """Freezes every process of it; calls wait until `resume`. Again is fine.
+
+        Args:
+            asks_agent: False only stops an agent that answers no more, and nobody else.
+        """
         if self._paused:
             return
-        await self.call("freeze")
+        if asks_agent:
+            await self.call("freeze")
         self._launcher.signal(self._job_id, signal.SIGSTOP)
         self._paused = True
         async with asyncio.timeout(_PAUSE_TIMEOUT_S):
             while self.alive and not self._agent_stands():  # noqa: ASYNC110 - the kernel tells nobody
                 await asyncio.sleep(_PAUSE_POLL_S)
+
+    @asynccontextmanager
+    async def standing(self) -> AsyncIterator[None]:
+        """Nothing of it runs inside the block; one that ran goes on after it."""
+        ran = self.alive and not self._paused
+        if ran:
+            await self.pause()
+        try:
+            yield
+        finally:
+            if ran and self.alive:
+                await self.resume()
 
     def _agent_stands(self) -> bool:
         tasks = Path("/proc") / str(self._launched.started.result()) / "task"
