@@ -3,7 +3,8 @@
 Sessions install and run. Whatever has an `if` about results is a `harness`
 command, so that nox, CI and a person get the same words and exit codes; nox
 itself turns every failure into exit code 1. Arguments behind `--` go to that
-command, and what it does not know goes on to pytest.
+command, and what it does not know goes on to pytest. The workflows take their matrix
+from `nox -l --json -t ci`.
 """
 
 import nox
@@ -42,7 +43,7 @@ def smoke(session: nox.Session) -> None:
     run_harness(session, "smoke", "run", *session.posargs)
 
 
-@nox.session(name="smoke-mocked", tags=["offline"])
+@nox.session(name="smoke-mocked", tags=["offline", "ci"])
 def smoke_mocked(session: nox.Session) -> None:
     """The smoke tests against the emulator: no key, no network."""
     install(session, "tests")
@@ -56,14 +57,14 @@ def smoke_live(session: nox.Session) -> None:
     run_harness(session, "smoke", "run", "--only", "live", *session.posargs)
 
 
-@nox.session(tags=["offline", "live"])
+@nox.session(tags=["offline", "live", "ci"])
 def parity(session: nox.Session) -> None:
     """Does a pipeline do the same here and in a sandbox? `-- --live` compares with the real E2B."""
     install(session, "tests")
     run_harness(session, "parity", "run", *session.posargs)
 
 
-@nox.session(tags=["offline", "live"])
+@nox.session(tags=["offline", "live", "ci"])
 def orphans(session: nox.Session) -> None:
     """Is every sandbox ended that was started? `-- --live` looks at the real E2B."""
     install(session, "tests")
@@ -91,14 +92,14 @@ def conformance(session: nox.Session) -> None:
     run_harness(session, "conformance", "run", *session.posargs)
 
 
-@nox.session(tags=["offline", "check"])
+@nox.session(tags=["offline", "check", "ci"])
 def tests(session: nox.Session) -> None:
     """The project's own tests: unit, contract, smoke, parity and orphans on the emulator."""
     install(session, "tests")
     run_harness(session, "suite", "pytest", "--session", "tests", *EVERYTHING, *session.posargs)
 
 
-@nox.session(tags=["offline", "check"])
+@nox.session(tags=["offline", "check", "ci"])
 def lint(session: nox.Session) -> None:
     """Style, formatting, import layers, and the safety of the workflows."""
     install(session, "lint")
@@ -112,7 +113,7 @@ def lint(session: nox.Session) -> None:
     )
 
 
-@nox.session(tags=["offline", "check"])
+@nox.session(tags=["offline", "check", "ci"])
 def types(session: nox.Session) -> None:
     """Static types, strict."""
     install(session, "types")
