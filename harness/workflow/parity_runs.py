@@ -45,7 +45,8 @@ class CaseRunner:
     redactor: Redactor
     clock: Clock
     _adapters: set[ExecutionAdapter] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _idle: threading.Condition = field(default_factory=threading.Condition)
+    _running: int = 0
     _aborted: bool = False
 
     def run(self, case: PipelineCase) -> CaseRun:
@@ -58,6 +59,27 @@ class CaseRunner:
             BrokenError: if the disk takes no more, for then no case can be run.
             InterruptedRunError: if `abort` was called meanwhile.
         """
+        with self._idle:
+            self._check()
+            self._running += 1
+        try:
+            return self._run(case)
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+    def abort(self) -> None:
+        """Ends what runs, begins nothing more, and returns when all of it has ended."""
+        with self._idle:
+            self._aborted = True
+            adapters = tuple(self._adapters)
+        for adapter in adapters:
+            adapter.abort()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._running)
+
+    def _run(self, case: PipelineCase) -> CaseRun:
         started_s = self.clock.monotonic_s()
         folder = self.folder / case.name
         try:
@@ -75,14 +97,6 @@ class CaseRunner:
             duration_s=self.clock.monotonic_s() - started_s,
             folder=str(folder.relative_to(self.root)) if folder.is_relative_to(self.root) else "",
         )
-
-    def abort(self) -> None:
-        """Ends what runs, and begins nothing more; from any thread."""
-        with self._lock:
-            self._aborted = True
-            adapters = tuple(self._adapters)
-        for adapter in adapters:
-            adapter.abort()
 
     def _compared(self, case: PipelineCase, folder: Path) -> CaseComparison:
         first = self._observe(case, Side.LOCAL, folder / "local-1")
@@ -125,11 +139,15 @@ class CaseRunner:
     ) -> Evidence:
         context = context or self._context(folder, side)
         context.base_path.mkdir(parents=True, exist_ok=True)
-        adapter = self._adapter(side)
+        self._check()
+        adapter = self.target.adapter(side, self.endpoint if side is Side.E2B else None)
+        with self._idle:
+            self._adapters.add(adapter)
         try:
+            self._check()  # an abort from now on reaches the adapter; one before is seen here
             return self._evidence(adapter, case, side, context)
         finally:
-            with self._lock:
+            with self._idle:
                 self._adapters.discard(adapter)
             adapter.close()
 
@@ -164,14 +182,6 @@ class CaseRunner:
             if path.is_relative_to(self.folder) and path.is_relative_to(self.root):
                 volatile[str(path.relative_to(self.root))] = f"<relative-{token.strip('<>')}>"
         return replace(evidence, volatile=volatile)
-
-    def _adapter(self, side: Side) -> ExecutionAdapter:
-        self._check()
-        adapter = self.target.adapter(side, self.endpoint if side is Side.E2B else None)
-        with self._lock:
-            self._adapters.add(adapter)
-        self._check()
-        return adapter
 
     def _context(self, folder: Path, side: Side) -> ExecutionContext:
         return ExecutionContext(
