@@ -16,7 +16,14 @@ from dataclasses import dataclass, replace
 from harness.model.difference import Difference
 from harness.model.evidence import Evidence
 from harness.parity.delta import Delta, Kind, without_digits
-from harness.parity.vocabulary import components_of, failed_step, name_of, step_of, steps_of
+from harness.parity.vocabulary import (
+    completed_steps,
+    components_of,
+    failed_step,
+    name_of,
+    step_of,
+    steps_of,
+)
 
 __all__ = ["differences_of", "merge"]
 
@@ -130,41 +137,51 @@ class _Failure:
 
 
 def _failure_of(local: Evidence, remote: Evidence, steps: Sequence[str]) -> _Failure | None:
-    places = [_place_of_failure(side, steps) for side in (local, remote)]
-    if places[0] == places[1]:
+    reached = [_reached(side, steps) for side in (local, remote)]
+    if reached[0] == reached[1]:
         return None
-    failed_remotely = places[1] < places[0]
-    failed, went_on = (remote, local) if failed_remotely else (local, remote)
-    step = failed_step(failed)
-    starts = {
-        "failed": _first_event(failed, step, failing=True),
-        "went on": _first_event(went_on, step, failing=False),
-    }
+    remotely = reached[1] < reached[0]
+    failed, went_on = (remote, local) if remotely else (local, remote)
+    number = min(reached)
+    step = steps[number] if number < len(steps) else failed_step(failed)
+    starts = (_start_of(went_on, step), _failure_in(failed, step))
     return _Failure(
-        remote=failed_remotely,
+        remote=remotely,
         step=step,
-        spared=frozenset(steps[: steps.index(step)]) if step in steps else frozenset(),
-        local_events=starts["went on" if failed_remotely else "failed"],
-        remote_events=starts["failed" if failed_remotely else "went on"],
+        spared=frozenset(steps[:number]),
+        local_events=starts[0] if remotely else starts[1],
+        remote_events=starts[1] if remotely else starts[0],
     )
 
 
-def _place_of_failure(side: Evidence, steps: Sequence[str]) -> int:
-    """How far a run came: the number of the failed step; beyond all where none failed."""
+def _reached(side: Evidence, steps: Sequence[str]) -> int:
+    """How far a run came: the number of the step in which it failed; beyond all where it did not.
+
+    A run that ended without a word of a step failed in the first that it did not complete.
+    """
     if side.result.success:
         return len(steps) + 1
     step = failed_step(side)
-    return steps.index(step) if step in steps else -1 if step is None else len(steps)
+    if step in steps:
+        return steps.index(step)
+    completed = completed_steps(side)
+    return next((n for n, step in enumerate(steps) if step not in completed), len(steps))
 
 
-def _first_event(side: Evidence, step: str | None, *, failing: bool) -> int:
-    """From where on events may follow from the failure of a step: its start, or its end."""
-    if step is None:
-        return 0
+def _start_of(side: Evidence, step: str | None) -> int:
+    """The first event of a step; what stands before it does not follow from its failure."""
     for position, record in enumerate(side.events or ()):
-        if step_of(record.fields) == step and (not failing or _is_failure(name_of(record))):
+        if step is not None and step_of(record.fields) == step:
             return position
     return 0
+
+
+def _failure_in(side: Evidence, step: str | None) -> int:
+    """The event that reports the failure; the end of the events where none does."""
+    for position, record in enumerate(side.events or ()):
+        if step_of(record.fields) == step and _is_failure(name_of(record)):
+            return position
+    return len(side.events or ())
 
 
 def _is_failure(name: str) -> bool:

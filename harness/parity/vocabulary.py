@@ -12,12 +12,21 @@ from collections.abc import Iterable, Mapping
 from harness.model.evidence import Evidence, Record
 from harness.model.run import Json
 
-__all__ = ["components_of", "error_of", "failed_step", "name_of", "step_of", "steps_of"]
+__all__ = [
+    "completed_steps",
+    "components_of",
+    "error_of",
+    "failed_step",
+    "name_of",
+    "step_of",
+    "steps_of",
+]
 
 # Source: osiris 0.5.7 core/runner_v0.py (step_start, step_error), remote/proxy_worker.py
 # (step_start, step_failed); metrics carry `step_id`, or `step` among their tags.
 STEP_STARTED = frozenset({"step_start", "step_started"})
 STEP_FAILED = frozenset({"step_error", "step_failed"})
+STEP_COMPLETED = frozenset({"step_complete", "step_completed"})
 NAME_FIELDS = ("event", "metric", "name", "type")
 STEP_FIELDS = ("step_id", "step")
 COMPONENT_FIELDS = ("component", "driver")
@@ -71,6 +80,16 @@ def failed_step(evidence: Evidence) -> str | None:
         if name_of(record) in STEP_FAILED:
             return step_of(record.fields)
     return None
+
+
+def completed_steps(evidence: Evidence) -> frozenset[str]:
+    """The steps that the side reports as completed."""
+    done = (
+        step_of(record.fields)
+        for record in evidence.events or ()
+        if name_of(record) in STEP_COMPLETED
+    )
+    return frozenset(step for step in done if step is not None)
 
 
 def error_of(evidence: Evidence) -> str | None:

@@ -25,7 +25,7 @@ from harness.parity.allowances import load_allowances
 from harness.parity.proposals import as_toml, proposal
 
 TODAY = date(2026, 6, 1)
-SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = st.sampled_from(["load", "clean", "join", "write", "a/b", "ünï"])
 SCALARS: st.SearchStrategy[Json] = st.one_of(
     st.none(),

@@ -74,6 +74,20 @@ def test_failed_step_explains_what_follows_and_nothing_before(tmp_path: Path) ->
     assert found.broken is None
 
 
+def test_run_that_breaks_off_explains_only_what_would_have_followed() -> None:
+    """A sandbox that vanishes in the second step explains nothing of the first."""
+    told: list[dict[str, Json]] = [{"event": "run_start"}, *step_events("load")]
+    told[2]["rows"] = 4
+    remote = run(result=failure("the sandbox was not found"), events=records(*told))
+    found = compare(run(), remote)
+    alone = [item for item in found.differences if item.explained_by is None]
+    assert brief(tuple(alone)) == [
+        ("outcome", "value"),
+        ("events/step_complete/fields/rows", "value"),
+    ]
+    assert found.differences[0].step == "write"
+
+
 def test_two_failures_at_one_step_explain_nothing() -> None:
     """Where both sides fail alike, every difference stands for itself."""
     both = failed_at("write", "load")
