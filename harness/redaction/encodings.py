@@ -20,6 +20,7 @@ __all__ = ["ENCODINGS", "MIN_FORM_BYTES", "Form", "forms"]
 
 MIN_FORM_BYTES = 6  # Shorter ones occur by chance.
 _MIN_LINE_BYTES = 16
+_SHORT_BYTES = 15
 # What JavaScript's encodeURIComponent and encodeURI leave as it is, besides what Python does.
 _COMPONENT_SAFE = "!*'()"
 _ATTRIBUTE_SPACE = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
@@ -119,6 +120,13 @@ def _base64(raw: bytes) -> Iterator[bytes]:
         yield core.translate(bytes.maketrans(b"+/", b"-_"))
 
 
+def _base64_twice(raw: bytes) -> Iterator[bytes]:
+    """Of a short value; what stands for a longer one looks like text and is decoded."""
+    if len(raw) < _SHORT_BYTES:
+        for once in _base64(raw):
+            yield from _base64(once)
+
+
 def _hex(raw: bytes) -> Iterator[bytes]:
     plain = binascii.hexlify(raw)
     pairs = [plain[i : i + 2] for i in range(0, len(plain), 2)]
@@ -179,6 +187,7 @@ ENCODINGS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     "xml": _xml,
     "url": _url,
     "base64": _base64,
+    "base64 twice": _base64_twice,
     "hex": _hex,
     "escaped": _escaped,
     "utf-16": _utf_16,

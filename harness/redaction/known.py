@@ -17,7 +17,7 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 from harness.redaction.encodings import MIN_FORM_BYTES, forms
 from harness.secret_values import Secret
 
-__all__ = ["KnownValues", "Span", "Strength", "strength"]
+__all__ = ["Half", "KnownValues", "Sighting", "Span", "Strength", "strength"]
 
 _COMMON_WORDS = frozenset(
     {
@@ -41,6 +41,10 @@ _CHARACTERS_MIN = 3  # "ababab" is no secret
 # The automaton holds the beginnings alone; a whole form is compared where one is found. That
 # keeps 40 secrets in all encodings under 100 MiB.
 _BEGINNING_BYTES = 24
+# A value that two log records share: one half of it is whole. Shorter halves are everywhere.
+_HALF_MIN_BYTES = 4
+_SPLIT_ENCODINGS = frozenset({"plain", "json", "xml", "url"})
+_LINE_BREAKS = b"\r\n"
 
 
 class Strength(StrEnum):
@@ -85,6 +89,42 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Half:
+    """One half of a value, which the other half may be near to.
+
+    Attributes:
+        start: where it stands.
+        name: the secret's name.
+        encoding: how it is written there.
+        form: the whole of it, written so; never shown.
+        second: it is the second half.
+        value: the secret's own bytes; never shown.
+    """
+
+    start: int
+    name: str
+    encoding: str
+    form: bytes = field(repr=False)
+    second: bool = False
+    value: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What one pass over bytes without line breaks has met.
+
+    Attributes:
+        spans: where values stand.
+        halves: where halves of values stand, also those of whole ones.
+        marks: where one of the marks stands that the caller asked for, and which.
+    """
+
+    spans: list[Span]
+    halves: list[Half]
+    marks: list[tuple[int, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Needle:
     name: str
     encoding: str
@@ -99,6 +139,7 @@ class KnownValues:
 
     Args:
         secrets: the values; where two are equal, the first one's name counts.
+        marks: further bytes that `sight` tells the places of, whatever they mean.
 
     Attributes:
         strong: the values that are looked for everywhere.
@@ -108,7 +149,7 @@ class KnownValues:
         longest_multiline_bytes: the same of those with a line break before their end; 0 for none.
     """
 
-    def __init__(self, secrets: Iterable[Secret]) -> None:
+    def __init__(self, secrets: Iterable[Secret], *, marks: Iterable[bytes] = ()) -> None:
         self.weak: tuple[str, ...] = ()
         self.placeholders: tuple[str, ...] = ()
         self.strong: tuple[Secret, ...] = ()
@@ -124,31 +165,25 @@ class KnownValues:
         for needle in needles.values():
             beginnings.setdefault(needle.data[:_BEGINNING_BYTES], []).append(needle)
         self._table = tuple(beginnings.values())
-        self._automaton = BytesAhoCorasick(
-            list(beginnings), matchkind=MatchKind.Standard, implementation=Implementation.DFA
-        )
+        self._automaton = _automaton(beginnings)
+        self._marks = tuple(marks)
+        self._joined: _Joined | None = None
 
     def spans(self, data: bytes) -> list[Span]:
         """Where values stand, in order; spans that overlap are one, named after the longest."""
-        found = []
+        found: list[Span] = []
         for index, start, _ in self._automaton.find_matches_as_indexes(data, overlapping=True):
-            for needle in self._table[index]:
-                end = start + len(needle.data)
-                if not data.startswith(needle.data, start):
-                    continue
-                if needle.bounded and _is_word(data[end : end + 1]):
-                    continue
-                begin = start + needle.skip
-                found.append(
-                    Span(
-                        start=begin,
-                        end=end,
-                        name=needle.name,
-                        encoding=needle.encoding,
-                        value=needle.value,
-                    )
-                )
+            found += _whole(self._table[index], data, start)
         return _united(found)
+
+    def sight(self, joined: bytes) -> Sighting:
+        """What stands in bytes whose line breaks were taken out: one pass for everything.
+
+        A form that holds a line break itself is looked for without it.
+        """
+        if self._joined is None:  # the redaction never asks for it
+            self._joined = _Joined.of([n for ns in self._table for n in ns], self._marks)
+        return self._joined.sight(joined)
 
     def _needles(self, secret: Secret) -> list[_Needle]:
         value = secret.reveal()
@@ -165,6 +200,96 @@ class KnownValues:
             _Needle(name=secret.name, encoding=form.encoding, data=form.data, value=raw)
             for form in forms(value)
         ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Joined:
+    """The automaton for bytes without line breaks: beginnings, halves and marks together."""
+
+    automaton: BytesAhoCorasick
+    needles: tuple[tuple[_Needle, ...], ...]
+    halves: tuple[tuple[tuple[_Needle, bool], ...], ...]
+    marks: dict[int, bytes]
+
+    @classmethod
+    def of(cls, needles: Iterable[_Needle], marks: Iterable[bytes]) -> _Joined:
+        beginnings: dict[bytes, list[_Needle]] = {}
+        halves: dict[bytes, list[tuple[_Needle, bool]]] = {}
+        for whole in needles:
+            needle = replace(whole, data=whole.data.translate(None, _LINE_BREAKS))
+            if len(needle.data) < MIN_FORM_BYTES:
+                continue
+            beginnings.setdefault(needle.data[:_BEGINNING_BYTES], []).append(needle)
+            middle = len(needle.data) // 2
+            if middle < _HALF_MIN_BYTES or needle.skip or needle.encoding not in _SPLIT_ENCODINGS:
+                continue
+            first, second = needle.data[:middle], needle.data[middle:]
+            halves.setdefault(first[:_BEGINNING_BYTES], []).append((needle, False))
+            halves.setdefault(second[:_BEGINNING_BYTES], []).append((needle, True))
+        marks = frozenset(marks)
+        table = {**dict.fromkeys(beginnings), **dict.fromkeys(halves), **dict.fromkeys(marks)}
+        return cls(
+            automaton=_automaton(table),
+            needles=tuple(tuple(beginnings.get(data, ())) for data in table),
+            halves=tuple(tuple(halves.get(data, ())) for data in table),
+            marks={index: data for index, data in enumerate(table) if data in marks},
+        )
+
+    def sight(self, data: bytes) -> Sighting:
+        spans: list[Span] = []
+        halves: list[Half] = []
+        marks: list[tuple[int, bytes]] = []
+        for index, start, _ in self.automaton.find_matches_as_indexes(data, overlapping=True):
+            if index in self.marks:
+                marks.append((start, self.marks[index]))
+            spans += _whole(self.needles[index], data, start)
+            halves += _half(self.halves[index], data, start)
+        return Sighting(spans=_united(spans), halves=halves, marks=marks)
+
+
+def _automaton(beginnings: Iterable[bytes]) -> BytesAhoCorasick:
+    return BytesAhoCorasick(
+        list(beginnings), matchkind=MatchKind.Standard, implementation=Implementation.DFA
+    )
+
+
+def _whole(needles: Iterable[_Needle], data: bytes, start: int) -> list[Span]:
+    found = []
+    for needle in needles:
+        end = start + len(needle.data)
+        if not data.startswith(needle.data, start):
+            continue
+        if needle.bounded and _is_word(data[end : end + 1]):
+            continue
+        found.append(
+            Span(
+                start=start + needle.skip,
+                end=end,
+                name=needle.name,
+                encoding=needle.encoding,
+                value=needle.value,
+            )
+        )
+    return found
+
+
+def _half(halves: Iterable[tuple[_Needle, bool]], data: bytes, start: int) -> list[Half]:
+    found = []
+    for needle, second in halves:
+        middle = len(needle.data) // 2
+        half = needle.data[middle:] if second else needle.data[:middle]
+        if data.startswith(half, start):
+            found.append(
+                Half(
+                    start=start,
+                    name=needle.name,
+                    encoding=needle.encoding,
+                    form=needle.data,
+                    second=second,
+                    value=needle.value,
+                )
+            )
+    return found
 
 
 def _in_context(secret: Secret) -> list[_Needle]:

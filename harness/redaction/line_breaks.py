@@ -1,48 +1,61 @@
-r"""Known values that line breaks cut: base64 wrapped at 76, a value over two lines of a log.
+r"""Known values that written line breaks cut: `\n` in JSON, the soft ones of quoted-printable.
 
-The bytes are searched a second time with their line breaks taken out, also those
-that stand there in writing (`\n` in JSON) and the soft ones of quoted-printable.
+A line break itself is taken out of everything that is searched (see `search`); these
+must be looked for, and the bytes are searched again where there are any.
 """
 
 from __future__ import annotations
 
 import bisect
+import heapq
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.redaction.known import KnownValues, Span
 
-__all__ = ["found_across_lines"]
+__all__ = ["found_across_written_breaks"]
 
-_REAL = re.compile(rb"[\r\n]+")
 _WRITTEN = re.compile(rb"=\r?\n|(?:[\r\n]|\\r|\\n)+")
 
 
-def found_across_lines(known: KnownValues, data: bytes) -> Iterator[Span]:
-    """Spans of values that a line break cuts, in positions of the data as it is."""
-    if b"\n" in data:
-        yield from _found(known, data, data.translate(None, b"\r\n"), _REAL)
-    if b"\\n" in data or b"=\n" in data or b"=\r\n" in data:
-        yield from _found(known, data, _without_written_breaks(data), _WRITTEN)
+def found_across_written_breaks(known: KnownValues, data: bytes) -> Iterator[Span]:
+    """Spans of values that such a break cuts, in positions of the data as it is."""
+    for start, end in _regions(data, reach=2 * known.longest_bytes + 64):
+        for span in _found(known, data[start:end]):
+            yield replace(span, start=span.start + start, end=span.end + start)
 
 
-def _without_written_breaks(data: bytes) -> bytes:
-    """What the expression matches taken out; its `sub` would take ten times as long."""
-    for written in (b"\\r", b"\\n", b"=\r\n", b"=\n"):
-        data = data.replace(written, b"")
-    return data.translate(None, b"\r\n")
+def _regions(data: bytes, *, reach: int) -> Iterator[tuple[int, int]]:
+    """The surroundings of breaks, those that touch as one."""
+    start = end = 0
+    for place in heapq.merge(*(_places(data, written) for written in (b"\\n", b"=\n", b"=\r\n"))):
+        if place - reach > end:
+            if end:
+                yield start, end
+            start = place - reach
+        end = place + reach
+    if end:
+        yield start, end
 
 
-def _found(
-    known: KnownValues, data: bytes, joined: bytes, breaks: re.Pattern[bytes]
-) -> Iterator[Span]:
-    spans = known.spans(joined)
+def _places(data: bytes, written: bytes) -> Iterator[int]:
+    place = data.find(written)
+    while place >= 0:
+        # At the end of a text in JSON it cuts nothing.
+        if data[place + 2 : place + 3] != b'"':
+            yield place
+        # One in 64 bytes is enough to know that there are some.
+        place = data.find(written, place + 64)
+
+
+def _found(known: KnownValues, data: bytes) -> Iterator[Span]:
+    spans = known.sight(_without_breaks(data)).spans
     if not spans:
         return
     cuts: list[int] = []  # where a break was, counted in the joined bytes
     removed = [0]  # how many bytes were taken out up to there
-    for match in breaks.finditer(data):
+    for match in _WRITTEN.finditer(data):
         cuts.append(match.start() - removed[-1])
         removed.append(removed[-1] + len(match[0]))
     for span in spans:
@@ -50,3 +63,11 @@ def _found(
         within = bisect.bisect_left(cuts, span.end)
         if within > before:
             yield replace(span, start=span.start + removed[before], end=span.end + removed[within])
+
+
+def _without_breaks(data: bytes) -> bytes:
+    """What the expression matches taken out; its `sub` would take ten times as long."""
+    for written in (b"\\r", b"\\n", b"=\r\n", b"=\n"):
+        if written in data:
+            data = data.replace(written, b"")
+    return data.translate(None, b"\r\n")

