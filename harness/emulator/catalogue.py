@@ -1,26 +1,88 @@
-"""Which templates the emulator knows, by id and by name."""
+"""Which templates the emulator knows, by id, by name and by tag.
+
+Source: e2b-dev/infra packages/shared/pkg/id (names, tags) and packages/api/internal/handlers
+(template_request_build_v3.go, template_tags.go, template_delete.go).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
 
+from harness.clock import Clock, SystemClock
 from harness.emulator.answers import ApiError
+from harness.emulator.credentials import new_id
 
-__all__ = ["BUILT_IN_NAMES", "Catalogue", "Template"]
+__all__ = [
+    "BUILT_IN_NAMES",
+    "DEFAULT_TAG",
+    "Build",
+    "BuildStatus",
+    "Catalogue",
+    "Image",
+    "LogLine",
+    "TagAssignment",
+    "Template",
+    "TemplateRecord",
+    "check_tags",
+    "split_name",
+]
 
 BUILT_IN_NAMES = ("base", "code-interpreter-v1")
+DEFAULT_TAG = "default"
+TEAM_SLUG = "harness"
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 20
+_NAME = re.compile(r"[a-z0-9_-]{1,128}")
+_TAG = re.compile(r"[a-z0-9_.-]{1,128}")
+
+
+class BuildStatus(StrEnum):
+    """Where a build is."""
+
+    WAITING = "waiting"
+    BUILDING = "building"
+    READY = "ready"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What sandboxes of one build start with.
+
+    Attributes:
+        environment: the built-in template whose Python environment they see.
+        layer: their files; None is a fresh system.
+        envs: variables of every command.
+        user: who commands run as unless a request says otherwise.
+        workdir: where commands start; None is the user's home.
+        start_cmd: runs in each sandbox from its beginning; empty is none.
+        ready_cmd: succeeds once the start command has done its part; empty is none.
+    """
+
+    environment: str = "base"
+    layer: Path | None = None
+    envs: Mapping[str, str] = field(default_factory=dict)
+    user: str = "user"
+    workdir: str | None = None
+    start_cmd: str = ""
+    ready_cmd: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A template as the API shows it.
+    """A template as one sandbox was started from it.
 
     Attributes:
-        template_id: 20 of [a-z0-9], the same in every emulator.
-        name: the alias; also the name under which the isolation knows it.
+        template_id: 20 of [a-z0-9]; a built-in one's is the same in every emulator.
+        name: the alias; the id where it has none.
+        image: what its sandboxes start with.
         cpu_count: shown, not enforced.
         memory_mb: shown, not enforced.
         disk_size_mb: shown, not enforced.
@@ -28,41 +90,381 @@ class Template:
 
     template_id: str
     name: str
+    image: Image = field(default_factory=Image)
     cpu_count: int = 2
     memory_mb: int = 512
     disk_size_mb: int = 5120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of a build's log.
+
+    Attributes:
+        time: when it was written.
+        message: its text, without a line break.
+        level: "debug", "info", "warn" or "error".
+        step: the step that it belongs to: "base", its number from 1, or "finalize".
+    """
+
+    time: datetime
+    message: str
+    level: str = "info"
+    step: str = ""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Build:
+    """One build of a template.
+
+    Attributes:
+        build_id: a UUID.
+        created_at: when it was asked for.
+        cpu_count: shown, not enforced.
+        memory_mb: shown, not enforced.
+        status: where it is.
+        finished_at: when it ended, well or not.
+        log: what it said so far.
+        failure: why it failed.
+        failed_step: the step that failed.
+        image: what it made, once it is ready.
+    """
+
+    build_id: str
+    created_at: datetime
+    cpu_count: int = 2
+    memory_mb: int = 512
+    status: BuildStatus = BuildStatus.WAITING
+    finished_at: datetime | None = None
+    log: list[LogLine] = field(default_factory=list)
+    failure: str = ""
+    failed_step: str = ""
+    image: Image | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagAssignment:
+    """A tag that was given to a build."""
+
+    assignment_id: str
+    tag: str
+    build_id: str
+    assigned_at: datetime
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class TemplateRecord:
+    """What is known of one template; changed by `Catalogue` only.
+
+    Attributes:
+        template_id: 20 of [a-z0-9].
+        name: the alias; the id where it has none.
+        created_at: when it was first asked for.
+        updated_at: when it last changed.
+        public: whether others may use it.
+        built_in: whether E2B has it for everyone.
+        builds: by id, oldest first.
+        assignments: every tag ever given and not taken away, oldest first.
+        spawn_count: how many sandboxes were started from it.
+        last_spawned_at: when the last one was.
+    """
+
+    template_id: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    public: bool = False
+    built_in: bool = False
+    builds: dict[str, Build] = field(default_factory=dict)
+    assignments: list[TagAssignment] = field(default_factory=list)
+    spawn_count: int = 0
+    last_spawned_at: datetime | None = None
+
+    def tags(self) -> dict[str, TagAssignment]:
+        """The newest assignment of each tag."""
+        return {assignment.tag: assignment for assignment in self.assignments}
+
+    def resolve(self, tag: str) -> Build | None:
+        """The ready build that the tag was given to last; None where there is none."""
+        for assignment in reversed(self.assignments):
+            build = self.builds.get(assignment.build_id)
+            if assignment.tag == tag and build and build.status is BuildStatus.READY:
+                return build
+        return None
+
+    def newest(self) -> Build | None:
+        """The build that was asked for last."""
+        return next(reversed(self.builds.values()), None)
 
 
 class Catalogue:
     """The templates of one emulator.
 
     Args:
-        names: the aliases.
+        names: the built-in aliases.
+        clock: tells when something was made.
     """
 
-    def __init__(self, names: tuple[str, ...] = BUILT_IN_NAMES) -> None:
-        self.templates = tuple(Template(template_id=_stable_id(name), name=name) for name in names)
-        self._by_key = {t.template_id: t for t in self.templates}
-        self._by_key.update({t.name: t for t in self.templates})
+    def __init__(
+        self, names: tuple[str, ...] = BUILT_IN_NAMES, *, clock: Clock | None = None
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._names = names
+        self._records: dict[str, TemplateRecord] = {}
+        self._snapshots: dict[str, Template] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets every template but the built-in ones."""
+        self._records = {}
+        for name in self._names:
+            record = self._add(_stable_id(name), name)
+            record.public = record.built_in = True
+            build = self.add_build(record, tags=(DEFAULT_TAG,))
+            build.status, build.finished_at = BuildStatus.READY, build.created_at
+            build.image = Image(environment=name)
+
+    # Looking
+
+    @property
+    def records(self) -> tuple[TemplateRecord, ...]:
+        """Every template, oldest first."""
+        return tuple(self._records.values())
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Every template from which a sandbox can be started by its plain name."""
+        found = (self.find(record.template_id) for record in self.records)
+        return tuple(template for template in found if template is not None)
 
     def find(self, identifier: str) -> Template | None:
-        """The template of an id or alias, with or without the tag `:default`."""
-        name, _, tag = identifier.strip().lower().partition(":")
-        return self._by_key.get(name) if tag in {"", "default"} else None
+        """The template or snapshot of an id or name, with or without a tag.
+
+        Returns:
+            None where there is none, or none is ready.
+        """
+        name, tag = split_name(identifier)
+        record = self._record(name)
+        build = record.resolve(tag or DEFAULT_TAG) if record else None
+        if record is None or build is None:
+            return self._snapshots.get(f"{name}:{tag or DEFAULT_TAG}")
+        return _view(record, build)
 
     def get(self, identifier: str) -> Template:
-        """The template of an id or alias.
+        """The template of an id or name, with or without a tag.
 
         Raises:
-            ApiError: 404 with the template's name, or its tag's.
+            ApiError: 404 with the template's name, or its tag's; 400 where no build is ready.
         """
-        name, _, tag = identifier.strip().partition(":")
         found = self.find(identifier)
         if found is not None:
             return found
-        if self.find(name) is not None:
-            raise ApiError(404, f"tag '{tag}' does not exist for template '{name}'")
-        raise ApiError(404, f"template '{name}' not found")
+        record = self.record(identifier)
+        _, tag = split_name(identifier)
+        if (tag or DEFAULT_TAG) not in record.tags():
+            shown = tag or DEFAULT_TAG
+            raise ApiError(404, f"tag '{shown}' does not exist for template '{record.name}'")
+        raise ApiError(400, f"template '{record.name}' has no build that is ready")
+
+    def record(self, identifier: str) -> TemplateRecord:
+        """The record of an id or name; a tag is ignored.
+
+        Raises:
+            ApiError: 404 with the template's name.
+        """
+        name, _ = split_name(identifier)
+        record = self._record(name)
+        if record is None:
+            raise ApiError(404, f"template '{name}' not found")
+        return record
+
+    def build(self, template_id: str, build_id: str) -> tuple[TemplateRecord, Build]:
+        """A template and one of its builds.
+
+        Raises:
+            ApiError: 404 where either is not there.
+        """
+        record = self.record(template_id)
+        build = record.builds.get(build_id)
+        if build is None:
+            raise ApiError(404, f"Build '{build_id}' not found")
+        return record, build
+
+    def _record(self, name: str) -> TemplateRecord | None:
+        by_id = self._records.get(name)
+        if by_id is not None:
+            return by_id
+        return next((record for record in self.records if record.name == name), None)
+
+    # Changing
+
+    def request(
+        self, name: str, tags: Sequence[str], *, cpu_count: int, memory_mb: int
+    ) -> tuple[TemplateRecord, Build]:
+        """A new build, of a new template where the name is new.
+
+        Args:
+            name: with or without a tag; empty makes a template without a name.
+            tags: further tags.
+            cpu_count: shown, not enforced.
+            memory_mb: shown, not enforced.
+
+        Raises:
+            ApiError: 400 for a name or tag that cannot be one, 403 for a built-in's name.
+        """
+        plain, own_tag = split_name(name)
+        if (plain and not _NAME.fullmatch(plain)) or name.endswith(":"):
+            raise ApiError(400, f"Invalid template name '{name}'")
+        wanted = check_tags([*([own_tag] if own_tag else ()), *tags]) or [DEFAULT_TAG]
+        record = self._record(plain) if plain else None
+        if record is not None and record.built_in:
+            raise ApiError(403, f"You don't have access to the template '{plain}'")
+        if record is None:
+            template_id = new_id("")
+            record = self._add(template_id, plain or template_id)
+        build = self.add_build(record, tags=wanted, cpu_count=cpu_count, memory_mb=memory_mb)
+        return record, build
+
+    def add_build(
+        self,
+        record: TemplateRecord,
+        *,
+        tags: Sequence[str] = (),
+        cpu_count: int = 2,
+        memory_mb: int = 512,
+    ) -> Build:
+        """A new build that waits; the tags are its own from now on."""
+        build = Build(
+            build_id=str(uuid.uuid4()),
+            created_at=self._clock.now(),
+            cpu_count=cpu_count,
+            memory_mb=memory_mb,
+        )
+        record.builds[build.build_id] = build
+        record.updated_at = build.created_at
+        self._assign(record, build, tags)
+        return build
+
+    def add_snapshot(self, key: str, template: Template) -> None:
+        """Makes a snapshot known as `name:tag`; what had that name before has it no more."""
+        self._snapshots[key] = template
+
+    def remove_snapshot(self, key: str) -> None:
+        """Forgets a snapshot's name; an unknown one is fine."""
+        self._snapshots.pop(key, None)
+
+    def assign_tags(self, target: str, tags: Sequence[str]) -> Build:
+        """Gives tags to the build that `target` ("name:tag") names.
+
+        Raises:
+            ApiError: 400 for what cannot be a tag, 403 for a built-in, 404 for an unknown target.
+        """
+        wanted = check_tags(tags)
+        if not wanted:
+            raise ApiError(400, "At least one tag is required")
+        record = self._own(target)
+        _, tag = split_name(target)
+        build = record.resolve(tag or DEFAULT_TAG)
+        if build is None:
+            raise ApiError(404, f"Template '{target}' has no build that is ready")
+        self._assign(record, build, wanted)
+        return build
+
+    def remove_tags(self, name: str, tags: Sequence[str]) -> None:
+        """Takes tags away; one that is not there is fine.
+
+        Raises:
+            ApiError: 400 for what cannot be a tag, 403 for a built-in, 404 for an unknown name.
+        """
+        gone = set(check_tags(tags))
+        record = self._own(name)
+        record.assignments = [a for a in record.assignments if a.tag not in gone]
+        record.updated_at = self._clock.now()
+
+    def update(self, identifier: str, *, public: bool | None) -> TemplateRecord:
+        """Changes what may be changed of a template.
+
+        Raises:
+            ApiError: 403 for a built-in, 404 for an unknown one.
+        """
+        record = self._own(identifier)
+        if public is not None:
+            record.public = public
+        record.updated_at = self._clock.now()
+        return record
+
+    def delete(self, identifier: str) -> TemplateRecord:
+        """Removes a template; its sandboxes run on.
+
+        Raises:
+            ApiError: 403 for a built-in, 404 for an unknown one.
+        """
+        record = self._own(identifier)
+        del self._records[record.template_id]
+        return record
+
+    def spawned(self, template_id: str) -> None:
+        """Counts a sandbox; an unknown id is fine."""
+        record = self._records.get(template_id)
+        if record is not None:
+            record.spawn_count += 1
+            record.last_spawned_at = self._clock.now()
+
+    def layers(self) -> frozenset[Path]:
+        """The files that some build still needs."""
+        images = (build.image for record in self.records for build in record.builds.values())
+        return frozenset(image.layer for image in images if image and image.layer)
+
+    def _own(self, identifier: str) -> TemplateRecord:
+        record = self.record(identifier)
+        if record.built_in:
+            raise ApiError(403, f"You don't have access to the template '{record.name}'")
+        return record
+
+    def _add(self, template_id: str, name: str) -> TemplateRecord:
+        now = self._clock.now()
+        record = TemplateRecord(template_id=template_id, name=name, created_at=now, updated_at=now)
+        self._records[template_id] = record
+        return record
+
+    def _assign(self, record: TemplateRecord, build: Build, tags: Sequence[str]) -> None:
+        now = self._clock.now()
+        record.assignments += [
+            TagAssignment(
+                assignment_id=str(uuid.uuid4()), tag=tag, build_id=build.build_id, assigned_at=now
+            )
+            for tag in tags
+        ]
+        record.updated_at = now
+
+
+def check_tags(tags: Sequence[str]) -> list[str]:
+    """The tags in their one form, each once.
+
+    Raises:
+        ApiError: 400 with the first that cannot be one.
+    """
+    wanted = [tag.strip().lower() for tag in tags]
+    for tag in wanted:
+        if not _TAG.fullmatch(tag):
+            raise ApiError(400, f"Invalid tag '{tag}': only [a-z0-9_.-] may be in it")
+    return list(dict.fromkeys(wanted))
+
+
+def split_name(identifier: str) -> tuple[str, str]:
+    """The name and the tag of "[namespace/]name[:tag]"; the tag is empty where there is none."""
+    name, _, tag = identifier.strip().lower().partition(":")
+    return name.removeprefix(f"{TEAM_SLUG}/"), tag
+
+
+def _view(record: TemplateRecord, build: Build) -> Template:
+    return Template(
+        template_id=record.template_id,
+        name=record.name,
+        image=build.image or Image(),
+        cpu_count=build.cpu_count,
+        memory_mb=build.memory_mb,
+    )
 
 
 def _stable_id(name: str) -> str:

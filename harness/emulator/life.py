@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -85,9 +86,12 @@ class SandboxLife:
         traffic_token: what its ports ask for; None where they ask for nothing.
         state: where it is in its life.
         paused_memory: whether the pause kept the processes.
+        unresponsive_at_pause: whether the agent did not answer when it was paused.
+        changing: held by whoever pauses, resumes or copies it.
         ended_at: when it ended.
         end_reason: why it ended.
         exchanges: requests about it that are under way.
+        creator: the command lines of the process that created it and of its ancestors.
     """
 
     sandbox_id: str
@@ -100,9 +104,12 @@ class SandboxLife:
     traffic_token: str | None
     state: SandboxState = SandboxState.RUNNING
     paused_memory: bool = True
+    unresponsive_at_pause: bool = False
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     exchanges: set[Exchange] = field(default_factory=set)
+    creator: str = ""
 
     @property
     def running(self) -> bool:

@@ -15,9 +15,10 @@ from typing import Any
 
 from harness.emulator.after_images import AfterImages
 from harness.emulator.answers import ApiError
+from harness.emulator.builds import ProgramError, start_program
 from harness.emulator.credentials import new_id, new_token
 from harness.emulator.interpreter import INTERPRETER_TEMPLATE, open_interpreter
-from harness.emulator.isolation import Network, Sandbox, SandboxHost
+from harness.emulator.isolation import Network, Sandbox, SandboxGoneError, SandboxHost
 from harness.emulator.life import EndReason, NewSandbox, SandboxLife, SandboxState
 from harness.emulator.plans import CreationRate, Plan
 from harness.emulator.service_clock import ServiceClock
@@ -63,7 +64,7 @@ class Sandboxes:
         self._host = host
         self._after_images = after_images
         self._network = network
-        self._interpreter = interpreter
+        self.interpreter = interpreter
         self._rate = CreationRate(clock, self.limits)
         self._alive: dict[str, SandboxLife] = {}
         self._dead: dict[str, SandboxLife] = {}
@@ -134,7 +135,7 @@ class Sandboxes:
             traffic_token=None if asked.public_traffic else new_token(),
         )
         self._alive[sandbox_id] = life
-        self._spawn(self._watch(life))
+        self._spawn(self._watch(life, guest))
         self.clock.wake()
         return life
 
@@ -149,25 +150,57 @@ class Sandboxes:
             )
 
     async def _start(self, sandbox_id: str, asked: NewSandbox) -> Sandbox:
-        envs = {
-            **asked.envs,
-            "E2B_SANDBOX": "true",
-            "E2B_SANDBOX_ID": sandbox_id,
-            "E2B_TEMPLATE_ID": asked.template.template_id,
-        }
+        envs = self._envs(sandbox_id, asked)
+        template = asked.template
         try:
             guest = await self._host.start(
-                sandbox_id, template=asked.template.name, envs=envs, network=self._network
+                sandbox_id,
+                template=template.image.environment,
+                envs=envs,
+                network=self._network,
+                layer=template.image.layer,
             )
-            if self._interpreter and asked.template.name == INTERPRETER_TEMPLATE:
-                await open_interpreter(guest, envs)
         except BrokenError as error:
             raise ApiError(
                 500,
                 f"Failed to create sandbox: {error.happened}",
                 error_code="sandbox_create_failed",
             ) from error
+        try:
+            await self._open(guest, asked, envs)
+        except BaseException as error:
+            await self._host.discard(sandbox_id)
+            if not isinstance(error, SandboxGoneError):
+                raise
+            raise ApiError(
+                500,
+                "Failed to create sandbox: it ended at once",
+                error_code="sandbox_create_failed",
+            ) from error
         return guest
+
+    @staticmethod
+    def _envs(sandbox_id: str, asked: NewSandbox) -> dict[str, str]:
+        return {
+            **asked.template.image.envs,
+            **asked.envs,
+            "E2B_SANDBOX": "true",
+            "E2B_SANDBOX_ID": sandbox_id,
+            "E2B_TEMPLATE_ID": asked.template.template_id,
+        }
+
+    async def _open(self, guest: Sandbox, asked: NewSandbox, envs: Mapping[str, str]) -> None:
+        if self.interpreter and asked.template.image.environment == INTERPRETER_TEMPLATE:
+            await open_interpreter(guest, dict(envs))
+        image = asked.template.image
+        if image.user != "user" or image.workdir:
+            await guest.call("init", default_user=image.user, default_workdir=image.workdir)
+        try:
+            await start_program(guest, image)
+        except ProgramError as error:
+            raise ApiError(
+                500, f"Failed to create sandbox: {error}", error_code="sandbox_create_failed"
+            ) from error
 
     # Living
 
@@ -187,62 +220,117 @@ class Sandboxes:
         """
         self._keep_alive(sandbox_id, max(SHORTEST_REFRESH_S, duration_s), shorten=False)
 
-    async def connect(self, sandbox_id: str, timeout_s: int) -> tuple[SandboxLife, bool]:
+    async def connect(
+        self, sandbox_id: str, timeout_s: int, *, memory: bool = True
+    ) -> tuple[SandboxLife, bool]:
         """The sandbox, resumed where it was paused, and living at least so many seconds.
 
         Returns:
             The sandbox, and whether it was resumed.
 
         Raises:
-            ApiError: 404 where it is gone, 429 where the plan allows no more running ones.
+            ApiError: 404 where it is gone, 429 where the plan allows no more running ones, 409
+                where only a boot from its files can resume it, and that was not asked for.
         """
         life = self.get(sandbox_id)
-        if life.running:
-            self._keep_alive(sandbox_id, timeout_s, shorten=False)
-            return life, False
-        await self.resume(sandbox_id, timeout_s)
-        return life, True
+        async with life.changing:
+            if not life.running:
+                await self._resume(life, timeout_s, memory=memory)
+                return life, True
+        self._keep_alive(sandbox_id, timeout_s, shorten=False)
+        return life, False
 
-    async def resume(self, sandbox_id: str, timeout_s: int) -> SandboxLife:
+    async def resume(self, sandbox_id: str, timeout_s: int, *, memory: bool = True) -> SandboxLife:
         """Lets a paused sandbox run again, with a new life.
 
+        Args:
+            sandbox_id: the sandbox.
+            timeout_s: how long it lives from now on.
+            memory: False starts it anew from its files, even where its processes were kept.
+
         Raises:
-            ApiError: 404 where it is gone, 409 where it runs, 429 past the plan's limit.
+            ApiError: 404 where it is gone, 409 where it runs or only a boot from its files can
+                resume it, 429 past the plan's limit.
         """
         life = self.get(sandbox_id)
-        if life.running:
-            raise ApiError(409, f"Sandbox {sandbox_id} is already running")
+        async with life.changing:
+            if life.running:
+                raise ApiError(409, f"Sandbox {sandbox_id} is already running")
+            await self._resume(life, timeout_s, memory=memory)
+        return life
+
+    async def _resume(self, life: SandboxLife, timeout_s: int, *, memory: bool) -> None:
+        if self.find(life.sandbox_id) is not life:
+            raise no_such_sandbox(life.sandbox_id)
+        if memory and life.unresponsive_at_pause:
+            raise ApiError(
+                409,
+                "The sandbox's guest agent did not respond when the sandbox was paused",
+                error_code="sandbox_snapshot_guest_agent_unresponsive",
+            )
         self._check_concurrency()
-        await life.guest.resume()
+        if memory and life.paused_memory:
+            await life.guest.resume()
+        else:
+            await self._reboot(life)
         life.state = SandboxState.RUNNING
+        life.unresponsive_at_pause = False
         # Source: e2b-dev/infra sandboxes_list.go: a resumed sandbox lists a new start.
         life.started_at = self.clock.now()
         life.end_at = life.started_at + timedelta(seconds=timeout_s)
         self.clock.wake()
-        return life
+
+    async def _reboot(self, life: SandboxLife) -> None:
+        life.paused_memory = False  # its processes' end is not its own
+        envs = self._envs(life.sandbox_id, life.asked)
+        try:
+            life.guest = await self._host.reboot(life.sandbox_id, envs=envs)
+            await self._open(life.guest, life.asked, envs)
+        except BrokenError as error:
+            raise ApiError(500, f"Failed to resume sandbox: {error.happened}") from error
+        self._spawn(self._watch(life, life.guest))
 
     async def auto_resume(self, life: SandboxLife) -> bool:
         """Resumes a paused sandbox for traffic, where its creator allowed that."""
-        if not life.asked.auto_resume or not life.paused_memory:
+        if not life.asked.auto_resume or not life.paused_memory or life.unresponsive_at_pause:
             return False
-        await self.resume(life.sandbox_id, max(SHORTEST_AUTO_RESUME_S, life.asked.timeout_s))
+        async with life.changing:  # of many requests at once the first resumes
+            if self.find(life.sandbox_id) is not life:
+                return False
+            if not life.running:
+                timeout_s = max(SHORTEST_AUTO_RESUME_S, life.asked.timeout_s)
+                await self._resume(life, timeout_s, memory=True)
         return True
 
-    async def pause(self, sandbox_id: str, *, memory: bool = True) -> None:
-        """Freezes a running sandbox; its life stops counting.
+    async def pause(self, sandbox_id: str, *, memory: bool = True, healthy: bool = False) -> None:
+        """Pauses a running sandbox; its life stops counting.
 
-        Differs: without memory the processes are frozen all the same, not dropped.
+        Args:
+            sandbox_id: the sandbox.
+            memory: True freezes its processes; False ends them and keeps its files.
+            healthy: refuses where the sandbox's agent does not answer; so does a pause
+                without memory.
 
         Raises:
-            ApiError: 404 where it is gone, 409 where it is paused already.
+            ApiError: 404 where it is gone, 409 where it is paused already, 503 see `healthy`.
         """
         life = self.get(sandbox_id)
-        if not life.running:
-            raise ApiError(409, f"Error pausing sandbox - sandbox '{sandbox_id}' is already paused")
-        life.state = SandboxState.PAUSED
-        life.paused_memory = memory
-        self._reset_exchanges(life)
-        await life.guest.pause()
+        async with life.changing:
+            self.get(sandbox_id)
+            if not life.running:
+                raise ApiError(
+                    409, f"Error pausing sandbox - sandbox '{sandbox_id}' is already paused"
+                )
+            answers = await life.guest.healthy()
+            if not answers and (healthy or not memory):
+                raise ApiError(503, f"The guest agent of sandbox '{sandbox_id}' does not respond")
+            life.state = SandboxState.PAUSED
+            life.paused_memory, life.unresponsive_at_pause = memory, not answers
+            self._reset_exchanges(life)
+            if memory:
+                await life.guest.pause(asks_agent=answers)
+            else:
+                await life.guest.kill()
 
     def _keep_alive(self, sandbox_id: str, duration_s: float, *, shorten: bool) -> None:
         life = self.get(sandbox_id)
@@ -314,8 +402,10 @@ class Sandboxes:
             else:
                 await self.kill(life.sandbox_id, EndReason.TIMEOUT)
 
-    async def _watch(self, life: SandboxLife) -> None:
-        await life.guest.wait_dead()
+    async def _watch(self, life: SandboxLife, guest: Sandbox) -> None:
+        await guest.wait_dead()
+        if life.guest is not guest or (not life.running and not life.paused_memory):
+            return  # paused without its processes, or started anew
         await self._end_quietly(life.sandbox_id, EndReason.DIED)
 
     async def _end_quietly(self, sandbox_id: str, reason: EndReason) -> None:

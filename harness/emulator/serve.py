@@ -31,6 +31,7 @@ from harness.emulator.sandboxes import Sandboxes
 from harness.emulator.server import EmulatorApplication
 from harness.emulator.service import EmulatedService
 from harness.emulator.service_clock import ServiceClock
+from harness.emulator.snapshots import Snapshots
 from harness.emulator.state_folder import default_base, state_folder
 from harness.emulator.templates import TemplateEnvironment
 from harness.errors import BrokenError
@@ -151,6 +152,7 @@ async def _service(
             network=options.network,
             interpreter=options.interpreter,
         )
+        catalogue = Catalogue(clock=clock)
         run_id = options.run_id or new_id("run-")
         expiry = asyncio.create_task(sandboxes.run_expiry())
         try:
@@ -158,8 +160,9 @@ async def _service(
                 domain=f"localhost:{port}",
                 clock=clock,
                 credentials=Credentials(),
-                catalogue=Catalogue(),
+                catalogue=catalogue,
                 sandboxes=sandboxes,
+                snapshots=Snapshots(host, sandboxes, catalogue),
                 after_images=after_images,
                 ledger=Ledger(),
                 faults=Faults(options.fault_seed),

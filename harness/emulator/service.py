@@ -12,6 +12,7 @@ from harness.emulator.ledger import Ledger
 from harness.emulator.ownership import Ownership
 from harness.emulator.sandboxes import Sandboxes
 from harness.emulator.service_clock import ServiceClock
+from harness.emulator.snapshots import Snapshots
 
 __all__ = ["EmulatedService"]
 
@@ -26,6 +27,7 @@ class EmulatedService:
         credentials: the API key and the admin token.
         catalogue: the templates.
         sandboxes: the sandboxes.
+        snapshots: files of sandboxes that others start from.
         after_images: files of those that ended.
         ledger: the requests.
         faults: the weather.
@@ -37,6 +39,7 @@ class EmulatedService:
     credentials: Credentials
     catalogue: Catalogue
     sandboxes: Sandboxes
+    snapshots: Snapshots
     after_images: AfterImages
     ledger: Ledger
     faults: Faults

@@ -28,9 +28,13 @@ class ScriptedGuest:
         """Returns at its death."""
         await self.died.wait()
 
-    async def pause(self) -> None:
+    async def healthy(self) -> bool:
+        """Answers."""
+        return True
+
+    async def pause(self, *, asks_agent: bool = True) -> None:
         """Notes the pause."""
-        self.paused = True
+        self.paused = asks_agent
 
     async def resume(self) -> None:
         """Notes the end of the pause."""
@@ -48,6 +52,7 @@ class ScriptedHost:
         self.guests: dict[str, ScriptedGuest] = {}
         self.discarded: list[str] = []
         self.started_with: dict[str, Any] = {}
+        self.started_from: Path | None = None
 
     async def start(
         self,
@@ -56,15 +61,27 @@ class ScriptedHost:
         template: str = "base",
         envs: Mapping[str, str] | None = None,
         network: Network = Network.NONE,
+        layer: Path | None = None,
     ) -> ScriptedGuest:
         """A guest with an empty home, once the gate is open."""
         self.started_with = {"template": template, "envs": dict(envs or {}), "network": network}
+        self.started_from = layer
         await self.gate.wait()
         if self.refuses:
             raise BrokenError("no room", expected="room", next_step="make room")
         root = self.root / sandbox_id
         (root / "home" / "user").mkdir(parents=True)
         self.guests[sandbox_id] = ScriptedGuest(sandbox_id, root)
+        return self.guests[sandbox_id]
+
+    async def reboot(
+        self, sandbox_id: str, *, envs: Mapping[str, str] | None = None
+    ) -> ScriptedGuest:
+        """Another guest with the same files."""
+        self.started_with = {"envs": dict(envs or {})}
+        if self.refuses:
+            raise BrokenError("no room", expected="room", next_step="make room")
+        self.guests[sandbox_id] = ScriptedGuest(sandbox_id, self.root / sandbox_id)
         return self.guests[sandbox_id]
 
     def after_image(self, sandbox_id: str) -> AfterImage | None:

@@ -82,6 +82,7 @@ class Admin:
         """`POST /_harness/reset`: no sandbox, no after-image, no request, no fault."""
         del request
         await self._service.sandboxes.reset()
+        await self._service.snapshots.clear()
         self._service.faults.clear()
         self._service.ledger.clear()
         self._service.clock.rewind()

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from harness.emulator.answers import ApiError, error_answer
 from harness.emulator.control_plane.observation import Observation
 from harness.emulator.control_plane.sandbox_routes import SandboxRoutes
+from harness.emulator.control_plane.snapshot_routes import SnapshotRoutes
 from harness.emulator.control_plane.template_routes import TemplateRoutes
 from harness.emulator.exchange import exchange_of
 from harness.emulator.routes import Route, RouteTable
@@ -31,6 +32,7 @@ class ControlPlane:
                 Route(method="GET", pattern="/health", handler=_healthy),
                 *self._sandbox_routes.routes(),
                 *Observation(service).routes(),
+                *SnapshotRoutes(service).routes(),
                 *TemplateRoutes(service).routes(),
             ]
         )

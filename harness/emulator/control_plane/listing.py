@@ -25,6 +25,7 @@ __all__ = [
     "ListQuery",
     "Page",
     "filter_metadata",
+    "parse_limit",
     "parse_list_query",
     "parse_metadata",
     "take_page",
@@ -109,7 +110,7 @@ def parse_list_query(parameters: QueryParams, catalogue: Catalogue) -> ListQuery
         ascending=ascending,
         started_after=_parse_started_after(parameters.get("startedAfter")),
         template_id=_parse_template(parameters.get("template"), catalogue),
-        limit=_parse_limit(parameters.get("limit")),
+        limit=parse_limit(parameters.get("limit")),
         cursor=_parse_cursor(parameters.get("nextToken"), ascending=ascending),
     )
 
@@ -173,7 +174,12 @@ def _parse_cursor(token: str | None, *, ascending: bool) -> Cursor | None:
     return cursor
 
 
-def _parse_limit(text: str | None) -> int:
+def parse_limit(text: str | None) -> int:
+    """The size of a page.
+
+    Raises:
+        ApiError: 400 where it is no number, or below 1.
+    """
     if not text:
         return MAX_LIMIT
     try:

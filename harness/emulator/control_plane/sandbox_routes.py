@@ -60,7 +60,6 @@ class SandboxRoutes:
     def routes(self) -> list[Route]:
         """The routes that this class answers."""
         one = "/sandboxes/{sandbox_id}"
-        frozen = "without memory the processes are frozen all the same, not dropped"
         return [
             Route(method="POST", pattern="/sandboxes", handler=self.create_v1),
             Route(method="POST", pattern="/v2/sandboxes", handler=self.create_v2),
@@ -73,7 +72,7 @@ class SandboxRoutes:
             Route(method="POST", pattern=f"{one}/connect", handler=self.connect_v1),
             Route(method="POST", pattern=f"/v2{one}/connect", handler=self.connect_v2),
             Route(method="POST", pattern=f"{one}/resume", handler=self.resume),
-            Route(method="POST", pattern=f"{one}/pause", handler=self.pause, differs=frozen),
+            Route(method="POST", pattern=f"{one}/pause", handler=self.pause),
         ]
 
     def reset(self) -> None:
@@ -172,7 +171,9 @@ class SandboxRoutes:
     ) -> Response:
         body = await read_body(request, {"timeout": int, "memory": bool})
         timeout_s = read_timeout(body, default_s=default_timeout_s, limits=self._sandboxes.limits)
-        life, resumed = await self._sandboxes.connect(short_id(request, sandbox_id), timeout_s)
+        life, resumed = await self._sandboxes.connect(
+            short_id(request, sandbox_id), timeout_s, memory=body.get("memory", True)
+        )
         view = connection_view(life, self._service.domain)
         return JsonAnswer(view, status=201 if resumed else 200)
 
@@ -180,11 +181,17 @@ class SandboxRoutes:
         """`POST /sandboxes/{id}/resume`: for clients before connect."""
         body = await read_body(request, {"timeout": int, "autoPause": bool, "memory": bool})
         timeout_s = read_timeout(body, default_s=V1_TIMEOUT_S, limits=self._sandboxes.limits)
-        life = await self._sandboxes.resume(short_id(request, sandbox_id), timeout_s)
+        life = await self._sandboxes.resume(
+            short_id(request, sandbox_id), timeout_s, memory=body.get("memory", True)
+        )
         return JsonAnswer(connection_view(life, self._service.domain), status=201)
 
     async def pause(self, request: Request, sandbox_id: str) -> Response:
         """`POST /sandboxes/{id}/pause`."""
         body = await read_body(request, {"memory": bool, "requireHealthyGuest": bool})
-        await self._sandboxes.pause(short_id(request, sandbox_id), memory=body.get("memory", True))
+        await self._sandboxes.pause(
+            short_id(request, sandbox_id),
+            memory=body.get("memory", True),
+            healthy=body.get("requireHealthyGuest", False),
+        )
         return empty_answer()

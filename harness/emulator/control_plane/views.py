@@ -70,4 +70,6 @@ def detail_view(life: SandboxLife, domain: str) -> dict[str, Any]:
         view["network"] = dict(life.asked.network)
     if life.state is SandboxState.PAUSED:
         view["pauseMode"] = "full" if life.paused_memory else "filesystem"
+        if life.unresponsive_at_pause:
+            view["envdUnresponsiveAtPause"] = True
     return view

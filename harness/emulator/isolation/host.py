@@ -202,6 +202,10 @@ class SandboxHost:
         """A name for a layer, in a folder that goes with the host."""
         return self._workshop.folder / f"layer-{uuid.uuid4().hex[:12]}"
 
+    async def drop_layer(self, layer: Path) -> None:
+        """Deletes a layer; sandboxes that were started from it keep their files."""
+        await asyncio.to_thread(delete_tree, layer)
+
     async def save_layer(
         self, sandbox_id: str, into: Path, *, limit_bytes: int = MAX_LAYER_BYTES
     ) -> None:
