@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.emulator.admin import PREFIX as ADMIN_PREFIX
 from harness.emulator.after_images import AfterImages
+from harness.emulator.builds import Builder, Uploads
 from harness.emulator.catalogue import BUILT_IN_NAMES, Catalogue
 from harness.emulator.credentials import Credentials, new_id
 from harness.emulator.faults import Faults
@@ -153,6 +154,8 @@ async def _service(
             interpreter=options.interpreter,
         )
         catalogue = Catalogue(clock=clock)
+        uploads = Uploads(folder / "uploads")
+        builder = Builder(host, catalogue, clock, uploads, network=options.network)
         run_id = options.run_id or new_id("run-")
         expiry = asyncio.create_task(sandboxes.run_expiry())
         try:
@@ -161,6 +164,7 @@ async def _service(
                 clock=clock,
                 credentials=Credentials(),
                 catalogue=catalogue,
+                builder=builder,
                 sandboxes=sandboxes,
                 snapshots=Snapshots(host, sandboxes, catalogue),
                 after_images=after_images,
@@ -172,6 +176,7 @@ async def _service(
             )
         finally:
             await _ended(expiry)
+            await builder.close()
             await sandboxes.close()
 
 

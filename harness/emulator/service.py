@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.emulator.after_images import AfterImages
+from harness.emulator.builds import Builder
 from harness.emulator.catalogue import Catalogue
 from harness.emulator.credentials import Credentials
 from harness.emulator.faults import Faults
@@ -26,6 +27,7 @@ class EmulatedService:
         clock: the service's clock.
         credentials: the API key and the admin token.
         catalogue: the templates.
+        builder: builds templates.
         sandboxes: the sandboxes.
         snapshots: files of sandboxes that others start from.
         after_images: files of those that ended.
@@ -38,6 +40,7 @@ class EmulatedService:
     clock: ServiceClock
     credentials: Credentials
     catalogue: Catalogue
+    builder: Builder
     sandboxes: Sandboxes
     snapshots: Snapshots
     after_images: AfterImages

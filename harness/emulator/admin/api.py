@@ -83,6 +83,8 @@ class Admin:
         del request
         await self._service.sandboxes.reset()
         await self._service.snapshots.clear()
+        await self._service.builder.reset()
+        self._service.catalogue.reset()
         self._service.faults.clear()
         self._service.ledger.clear()
         self._service.clock.rewind()

@@ -6,9 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from harness.emulator.answers import ApiError, error_answer
+from harness.emulator.control_plane.build_routes import UPLOAD_PREFIX, BuildRoutes
 from harness.emulator.control_plane.observation import Observation
 from harness.emulator.control_plane.sandbox_routes import SandboxRoutes
 from harness.emulator.control_plane.snapshot_routes import SnapshotRoutes
+from harness.emulator.control_plane.tag_routes import TagRoutes
 from harness.emulator.control_plane.template_routes import TemplateRoutes
 from harness.emulator.exchange import exchange_of
 from harness.emulator.routes import Route, RouteTable
@@ -34,6 +36,8 @@ class ControlPlane:
                 *Observation(service).routes(),
                 *SnapshotRoutes(service).routes(),
                 *TemplateRoutes(service).routes(),
+                *BuildRoutes(service).routes(),
+                *TagRoutes(service).routes(),
             ]
         )
 
@@ -52,7 +56,7 @@ class ControlPlane:
     async def _dispatch(self, request: Request) -> Response:
         raw_path = request.scope["raw_path"].decode("latin-1")
         match = self.table.find(request.method, raw_path)
-        if raw_path != "/health":
+        if raw_path != "/health" and not raw_path.startswith(UPLOAD_PREFIX):
             self._service.credentials.check_api_key(request.headers.get("x-api-key"))
         if match is None:
             raise self._refusal(request, raw_path)

@@ -1,7 +1,8 @@
-"""Routes that read templates: by alias, by id, all of them.
+"""Routes of templates: ask for one, list, find, change and delete them.
 
-Source: e2b-dev/infra packages/api/internal/handlers/template_alias.go and
-templates_list.go; e2b 2.63.0 e2b/api/client/models/template.py.
+Source: e2b-dev/infra packages/api/internal/handlers (template_request_build_v3.go,
+template_alias.go, templates_list.go, template_update.go, template_delete.go); e2b 2.63.0
+e2b/template_sync/build_api.py.
 """
 
 from __future__ import annotations
@@ -11,14 +12,27 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from harness.clock import format_instant
-from harness.emulator.answers import JsonAnswer
-from harness.emulator.catalogue import Template
-from harness.emulator.control_plane.views import ENVD_VERSION
+from harness.emulator.answers import ApiError, JsonAnswer, empty_answer
+from harness.emulator.catalogue import Build, TemplateRecord, split_name
+from harness.emulator.control_plane.bodies import JsonBody, read_body
+from harness.emulator.control_plane.pages import take_page_of
+from harness.emulator.control_plane.template_views import template_view, template_with_builds_view
+from harness.emulator.exchange import exchange_of
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
 
 __all__ = ["TemplateRoutes"]
+
+_REQUEST = {
+    "name": str,
+    "alias": str,
+    "tags": list,
+    "teamID": str,
+    "cpuCount": int,
+    "memoryMB": int,
+    "minFreeDiskMb": int,
+}
+_V1_REFUSED = "v1 builds push a Docker image to a registry, which the emulator does not have"
 
 
 class TemplateRoutes:
@@ -30,51 +44,108 @@ class TemplateRoutes:
 
     def __init__(self, service: EmulatedService) -> None:
         self._service = service
-        self._since = format_instant(service.clock.now())
+        self._catalogue = service.catalogue
 
     def routes(self) -> list[Route]:
         """The routes that this class answers."""
+        one = "/templates/{template_id}"
+        v1 = f"refused: {_V1_REFUSED}"
         return [
             Route(method="GET", pattern="/templates/aliases/{alias}", handler=self.alias),
             Route(method="GET", pattern="/templates", handler=self.list),
-            Route(method="GET", pattern="/v2/templates", handler=self.list),
-            Route(method="GET", pattern="/default-templates", handler=self.list),
-            Route(method="GET", pattern="/templates/{template_id}", handler=self.get),
+            Route(method="GET", pattern="/v2/templates", handler=self.list_v2),
+            Route(method="GET", pattern="/default-templates", handler=self.list_built_in),
+            Route(method="GET", pattern=one, handler=self.get),
+            Route(method="DELETE", pattern=one, handler=self.delete),
+            Route(method="PATCH", pattern=one, handler=self.update),
+            Route(method="PATCH", pattern=f"/v2{one}", handler=self.update_v2),
+            Route(method="POST", pattern="/v3/templates", handler=self.request_v3),
+            Route(method="POST", pattern="/v2/templates", handler=self.request_v2),
+            Route(method="POST", pattern="/templates", handler=self.request_v1, differs=v1),
+            Route(method="POST", pattern=one, handler=self.request_v1, differs=v1),
         ]
 
     async def alias(self, request: Request, alias: str) -> Response:
         """`GET /templates/aliases/{alias}`: the id behind a name."""
         del request
-        template = self._service.catalogue.get(alias)
-        return JsonAnswer({"templateID": template.template_id, "public": True})
+        record = self._catalogue.record(alias)
+        _, tag = split_name(alias)
+        if tag and record.resolve(tag) is None:
+            raise ApiError(404, f"tag '{tag}' does not exist for template '{record.name}'")
+        return JsonAnswer({"templateID": record.template_id, "public": record.public})
 
     async def list(self, request: Request) -> Response:
-        """`GET /templates`."""
+        """`GET /templates`: the team's own, and the built-in ones."""
         del request
-        return JsonAnswer([self._view(template) for template in self._service.catalogue.templates])
+        return JsonAnswer([template_view(record) for record in self._catalogue.records])
+
+    async def list_v2(self, request: Request) -> Response:
+        """`GET /v2/templates`: the same in pages."""
+        page, headers = take_page_of(self._catalogue.records, request)
+        return JsonAnswer([template_view(record) for record in page], headers=headers)
+
+    async def list_built_in(self, request: Request) -> Response:
+        """`GET /default-templates`: those that everyone has."""
+        del request
+        found = [record for record in self._catalogue.records if record.built_in]
+        return JsonAnswer([template_view(record) for record in found])
 
     async def get(self, request: Request, template_id: str) -> Response:
-        """`GET /templates/{id}`."""
-        del request
-        template = self._service.catalogue.get(template_id)
-        return JsonAnswer(self._view(template) | {"builds": []})
+        """`GET /templates/{id}`: with a page of its builds, newest first."""
+        record = self._catalogue.record(template_id)
+        page, headers = take_page_of(tuple(reversed(record.builds.values())), request)
+        return JsonAnswer(template_with_builds_view(record, page), headers=headers)
 
-    def _view(self, template: Template) -> dict[str, Any]:
-        return {
-            "templateID": template.template_id,
-            "buildID": f"{template.template_id}-1",
-            "cpuCount": template.cpu_count,
-            "memoryMB": template.memory_mb,
-            "diskSizeMB": template.disk_size_mb,
-            "public": True,
-            "aliases": [template.name],
-            "names": [template.name],
-            "createdAt": self._since,
-            "updatedAt": self._since,
-            "createdBy": None,
-            "lastSpawnedAt": None,
-            "spawnCount": 0,
-            "buildCount": 1,
-            "envdVersion": ENVD_VERSION,
-            "buildStatus": "ready",
-        }
+    async def delete(self, request: Request, template_id: str) -> Response:
+        """`DELETE /templates/{id}`: a template or a snapshot."""
+        exchange_of(request).entry.details = {"template": template_id}
+        if await self._service.snapshots.delete(template_id):
+            return empty_answer()
+        record = self._catalogue.delete(template_id)
+        self._service.builder.cancel(record)
+        return empty_answer()
+
+    async def update(self, request: Request, template_id: str) -> Response:
+        """`PATCH /templates/{id}`."""
+        await self._update(request, template_id)
+        return JsonAnswer({})
+
+    async def update_v2(self, request: Request, template_id: str) -> Response:
+        """`PATCH /v2/templates/{id}`: answers with its names."""
+        record = await self._update(request, template_id)
+        return JsonAnswer({"names": [record.name]})
+
+    async def _update(self, request: Request, template_id: str) -> TemplateRecord:
+        body = await read_body(request, {"public": bool})
+        return self._catalogue.update(template_id, public=body.get("public"))
+
+    async def request_v3(self, request: Request) -> Response:
+        """`POST /v3/templates`: a build that waits for its steps."""
+        body = await read_body(request, _REQUEST)
+        record, build = self._request(body, body.get("name") or body.get("alias", ""))
+        tags = [a.tag for a in record.assignments if a.build_id == build.build_id]
+        view = template_view(record)
+        kept = {name: view[name] for name in ("templateID", "public", "aliases", "names")}
+        return JsonAnswer(kept | {"buildID": build.build_id, "tags": tags}, status=202)
+
+    async def request_v2(self, request: Request) -> Response:
+        """`POST /v2/templates`: the same for older clients."""
+        body = await read_body(request, _REQUEST)
+        alias = body.get("alias")
+        if alias is None:
+            raise ApiError(400, 'validation error: property "alias" is missing')
+        record, build = self._request(body, alias)
+        return JsonAnswer(template_view(record) | {"buildID": build.build_id}, status=202)
+
+    async def request_v1(self, request: Request, template_id: str = "") -> Response:
+        """`POST /templates[/{id}]`: refused."""
+        del request, template_id
+        raise ApiError(400, _V1_REFUSED)
+
+    def _request(self, body: JsonBody, name: str) -> tuple[TemplateRecord, Build]:
+        tags: list[Any] = body.get("tags", [])
+        if not all(isinstance(tag, str) for tag in tags):
+            raise ApiError(400, "Error when parsing request: tags must be strings")
+        return self._catalogue.request(
+            name, tags, cpu_count=body.get("cpuCount", 2), memory_mb=body.get("memoryMB", 512)
+        )

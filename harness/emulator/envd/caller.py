@@ -53,7 +53,7 @@ class Caller:
     @classmethod
     def of(cls, request: Request, life: SandboxLife, exchange: Exchange) -> Caller:
         """The caller of a request."""
-        user = basic_user(request.headers.get("authorization")) or DEFAULT_USER
+        user = basic_user(request.headers.get("authorization")) or life.asked.template.image.user
         return cls(request=request, life=life, exchange=exchange, user=user)
 
 

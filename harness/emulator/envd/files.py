@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from harness.clock import parse_instant
 from harness.emulator.answers import ApiError
-from harness.emulator.envd.caller import DEFAULT_USER, Caller
+from harness.emulator.envd.caller import Caller
 from harness.emulator.envd.download import FileStream, open_file
 from harness.emulator.envd.encodings import (
     accepts_identity,
@@ -60,7 +60,7 @@ async def download(caller: Caller) -> Response:
     """
     request = caller.request
     path = request.query_params.get("path", "")
-    user = request.query_params.get("username") or DEFAULT_USER
+    user = request.query_params.get("username") or caller.life.asked.template.image.user
     caller.exchange.entry.details = {"path": path}
     source = await open_file(caller, path=path, user=user)
     try:
@@ -209,7 +209,7 @@ async def _write_parts(
 async def _write(
     caller: Caller, path: str, content: AsyncIterator[bytes], metadata: dict[str, str]
 ) -> tuple[dict[str, Any], int]:
-    user = caller.request.query_params.get("username") or DEFAULT_USER
+    user = caller.request.query_params.get("username") or caller.life.asked.template.image.user
     size = 0
     try:
         async with caller.guest.stream(
