@@ -194,6 +194,8 @@ class _ForwardedAnswer(Response):
         async for frame in self._stream:
             if isinstance(frame, bytes):
                 return frame
+            if frame.get("event") == "eof":
+                break  # the call goes on for as long as the client may send
         return b""
 
 

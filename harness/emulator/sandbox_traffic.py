@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from harness.emulator.answers import ApiError, error_answer, proxy_error
 from harness.emulator.envd import ENVD_PORT, Envd
 from harness.emulator.exchange import exchange_of
+from harness.emulator.interpreter import INTERPRETER_PORT
 from harness.emulator.isolation import SandboxGoneError
 from harness.emulator.life import SandboxLife
 from harness.emulator.proxy import TRAFFIC_HEADER, PortProxy, admits_traffic
@@ -19,6 +20,8 @@ from harness.emulator.routing import BadTargetError, Target
 from harness.emulator.service import EmulatedService
 
 __all__ = ["SandboxTraffic"]
+
+NO_INTERPRETER = "this emulator runs no code: harness emulator serve --interpreter"
 
 
 class SandboxTraffic:
@@ -84,6 +87,8 @@ class SandboxTraffic:
             if target.port == ENVD_PORT:
                 return await self._envd.answer(request, life)
             refusal = _traffic_refusal(request, life)
+            if target.port == INTERPRETER_PORT and not self._service.sandboxes.interpreter:
+                exchange_of(request).entry.notes.append(NO_INTERPRETER)
             return refusal or await self._ports.answer(request, life, target.port)
         except ApiError as error:
             return error_answer(error)

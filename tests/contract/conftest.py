@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from e2b import Sandbox
+from e2b_code_interpreter import Sandbox as CodeSandbox
 
 from harness.emulator.attach import AdminClient, admin
 from harness.model.side import Endpoint
@@ -35,6 +36,22 @@ def make_sandbox(e2b_env: E2BEnvironment) -> Iterator[Callable[..., Sandbox]]:
 def sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
     """One running sandbox."""
     return make_sandbox()
+
+
+@pytest.fixture
+def code_sandbox(e2b_env: E2BEnvironment) -> Iterator[Callable[..., CodeSandbox]]:
+    """Creates sandboxes of the code interpreter that are gone after the test."""
+    made: list[CodeSandbox] = []
+    assert e2b_env.timeout_s >= LIFE_S, "E2B_TIMEOUT is too short for these tests"
+
+    def make(**options: Any) -> CodeSandbox:
+        sandbox = CodeSandbox.create(**{"timeout": LIFE_S, **options})
+        made.append(sandbox)
+        return sandbox
+
+    yield make
+    for sandbox in made:
+        sandbox.kill()
 
 
 @pytest.fixture

@@ -213,3 +213,41 @@ def test_connection_that_changes_its_protocol_is_passed_through(
         while len(received) < len(sent):
             received += connection.recv(65536)
         assert received == sent.upper()
+
+
+def test_request_to_the_api_may_name_a_sandbox_in_its_headers(
+    make_sandbox: Callable[..., Sandbox], e2b_env: E2BEnvironment
+) -> None:
+    """A connected client of 2.20 asks the API with the headers that route to the sandbox."""
+    sandbox = make_sandbox()
+    api_url = e2b_env.env["E2B_API_URL"]
+    headers = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": "49983"}
+    answer = httpx.get(
+        f"{api_url}/sandboxes/{sandbox.sandbox_id}",
+        headers={**headers, "X-API-Key": e2b_env.env["E2B_API_KEY"]},
+    )
+    assert answer.json()["sandboxID"] == sandbox.sandbox_id
+    assert httpx.get(f"{api_url}/health", headers=headers).status_code == 204
+
+
+SILENT = """
+import socket
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True)
+while True:
+    c, _ = s.accept()
+    head = c.recv(65536)
+    if b"/old" in head:
+        c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nwhole")
+    c.close()
+"""
+
+
+def test_answer_that_ends_with_its_connection_ends(
+    sandbox: Sandbox, e2b_env: E2BEnvironment
+) -> None:
+    """A server that closes has said all: an old one's body is whole, a silent one's is a 502."""
+    port = start_server(sandbox, SILENT)
+    assert ask(e2b_env, sandbox, port, "/old").text == "whole"
+    silent = ask(e2b_env, sandbox, port, "/silent")
+    assert silent.status_code == 502
+    assert "the server in the sandbox failed" in silent.text

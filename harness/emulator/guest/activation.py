@@ -26,7 +26,7 @@ __all__ = ["Activation"]
 
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _BACKLOG = 128
-_START_S = 10.0  # a program that ends sooner than that has failed to start
+_START_S = 10.0  # a program that ends by itself sooner than that has failed to start
 _PAUSE_S = 1.0
 
 
@@ -83,14 +83,15 @@ class Activation:
     def _attend(self, listener: socket.socket) -> None:
         while True:
             _await_connection(listener)
-            began = time.monotonic()
+            began, killed = time.monotonic(), False
             try:
                 child = self._start(listener)
             except Exception as error:  # noqa: BLE001 - a border: the next connection tries again
                 sys.excepthook(type(error), error, error.__traceback__)  # into agent.log
             else:
                 child.exited.wait()
-            if time.monotonic() - began < _START_S:
+                killed = os.WIFSIGNALED(child.status)
+            if not killed and time.monotonic() - began < _START_S:
                 _turn_away(listener)
                 time.sleep(_PAUSE_S)
 

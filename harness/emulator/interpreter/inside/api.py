@@ -20,8 +20,11 @@ from .context import Context, FolderError
 from .contexts import HOME, Contexts
 from .kernel import KernelStartError
 from .languages import UnknownLanguageError
+from .output import error_line
 
 __all__ = ["application"]
+
+_END = '{"type": "end_of_execution"}\n'
 
 
 class _Handler(RequestHandler):
@@ -56,15 +59,22 @@ class _Handler(RequestHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(text)
 
+    def _refuse(self, status: int, text: str) -> None:
+        """A status where that is still to be had, else an error in the stream."""
+        if self._headers_written:
+            self.finish(f"{json.dumps(error_line('ContextError', text))}\n{_END}")
+        else:
+            self._text(status, text)
+
     def _no_context(self, context_id: str | None) -> None:
-        self._text(404, f"Context {context_id} not found")
+        self._refuse(404, f"Context {context_id} not found")
 
     async def _opened(self, opening: Awaitable[Context | None]) -> Context | None:
         """The context; None where the request was answered with what kept it from opening."""
         try:
             context = await opening
         except (FolderError, KernelStartError, UnknownLanguageError) as error:
-            self._text(500, str(error))
+            self._refuse(500, str(error))
             return None
         if context is None:
             self._no_context(None)
@@ -130,15 +140,22 @@ class _Execute(_Handler):
         if asked.context_id and asked.language:
             self._text(400, "Only one of context_id or language can be provided")
             return
-        context = await self._context(asked)
-        if context is None:
-            return
-        self.clear_header("Content-Type")
         # A task of its own, so that the client's leaving can end it and nothing else.
-        self._streaming = asyncio.create_task(self._stream(context, asked))
+        self._streaming = asyncio.create_task(self._run(asked))
         await asyncio.wait({self._streaming})
         if not self._streaming.cancelled():
             self._streaming.result()
+
+    async def _run(self, asked: NewExecution) -> None:
+        self.clear_header("Content-Type")
+        if not asked.context_id and not asked.language and self.contexts.opening:
+            # The service's default context is always there: what waits for ours is the answer's
+            # body, not its head, which tells a client that a later break is the sandbox's end.
+            await self.flush()
+            await self.contexts.ready()
+        context = await self._context(asked)
+        if context is not None:
+            await self._stream(context, asked)
 
     async def _context(self, asked: NewExecution) -> Context | None:
         if not asked.context_id:
@@ -155,8 +172,7 @@ class _Execute(_Handler):
                 async for line in lines:
                     self.write(f"{json.dumps(line)}\n")
                     await self.flush()
-                self.write('{"type": "end_of_execution"}\n')
-                await self.finish()
+                await self.finish(_END)
             except StreamClosedError:
                 return  # the client left; closing the lines interrupts the kernel
 

@@ -191,8 +191,8 @@ class Context:
     def _prepared(self, code: str, envs: Mapping[str, str]) -> str:
         """The code behind the variables' assignments, as the service sends it.
 
-        Differs: nothing. Line numbers in tracebacks move with the variables there, too, and
-        a cell magic is no longer at the top.
+        There, too, line numbers in tracebacks move with the variables, and a cell magic is
+        no longer at the top.
         """
         wanted = [*(self._envs.items() if self._fresh else ()), *envs.items()]
         self._fresh = False

@@ -41,6 +41,11 @@ class Contexts:
         except KernelStartError as error:
             _LOG.error("%s", error)
 
+    @property
+    def opening(self) -> bool:
+        """Whether the default context is still to come."""
+        return DEFAULT_LANGUAGE not in self._defaults
+
     def all(self) -> list[Context]:
         """Every context, oldest first."""
         return list(self._by_id.values())
