@@ -32,6 +32,7 @@ NOUNS = {
     "gateway": "stands before the real E2B: tags, ledger, files before a kill",
     "suite": "pytest, or plain checks, as a session with a verdict",
     "conformance": "does the emulator pass E2B's own public suite?",
+    "versions": "which versions of E2B's SDKs does it serve?",
     "doctor": "is this machine ready, and are the settings?",
 }
 

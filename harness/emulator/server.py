@@ -100,7 +100,20 @@ class EmulatorApplication:
             signer = find_signed(request, self.service.sandboxes.alive())
             if signer is not None:
                 return Target(sandbox_id=signer.sandbox_id, port=ENVD_PORT)
+        if target is not None and target.port == ENVD_PORT and self._asks_the_api(request):
+            return None
         return target
+
+    def _asks_the_api(self, request: Request) -> bool:
+        """Whether a request to the API names a sandbox in its headers, too.
+
+        Here both have one address. Source: e2b 2.20.0 e2b/sandbox_sync/main.py, which
+        adds the sandbox's headers to all that a connected client asks.
+        """
+        if "x-api-key" not in request.headers:
+            return False
+        raw_path = request.scope["raw_path"].decode("latin-1")
+        return raw_path != "/health" and bool(self._control_plane.table.methods(raw_path))
 
     async def _weather(
         self, fault: Fault, exchange: Exchange, scope: Scope, sandbox_id: str

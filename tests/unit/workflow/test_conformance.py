@@ -59,7 +59,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(root: Path, tmp_path: Path, source: str, *arguments: str) -> Conformance:
     package = tmp_path / "packages" / "python-sdk"
-    (package / "tests").mkdir(parents=True)
+    (package / "tests").mkdir(parents=True, exist_ok=True)
     (package / "tests" / "test_all.py").write_text(source)
     (package / "pytest.ini").write_text("[pytest]\n")
     (package / "pyproject.toml").write_text(MANIFEST)
@@ -106,3 +106,18 @@ def test_conformance_of_a_suite_that_cannot_be_imported_is_broken(
     with pytest.raises(BrokenError) as caught:
         run(environments, tmp_path, "from e2b import NoSuchThing\n")
     assert "NoSuchThing" in caught.value.happened
+
+
+def test_conformance_names_a_module_that_the_sdk_does_not_fit(
+    environments: Path, tmp_path: Path
+) -> None:
+    """One such module keeps none of the others from counting."""
+    tests = tmp_path / "packages" / "python-sdk" / "tests"
+    tests.mkdir(parents=True)
+    (tests / "test_old.py").write_text("from e2b import NoSuchThing\n")
+    source = "from e2b import Sandbox\n\ndef test_it():\n    Sandbox.create().kill()\n"
+    found = run(environments, tmp_path, source)
+    outcomes = {check.name: check for check in found.verdict.checks}
+    assert outcomes["tests/test_all.py::test_it"].outcome is Outcome.PASSED
+    assert outcomes["tests/test_old.py"].outcome is Outcome.NOT_RUN
+    assert "NoSuchThing" in outcomes["tests/test_old.py"].reason
