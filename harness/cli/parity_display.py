@@ -42,8 +42,8 @@ class ProgressLines(Watcher):
         compared = run.comparison
         self._console.print(
             f"[{done}/{total}]".rjust(9),
-            Text(check.outcome.value.ljust(7), style=STYLES[check.outcome]),
-            Text(f"{compared.pipeline}: local {compared.local}, e2b {compared.remote}"),
+            _word(check.outcome, known=bool(compared.differences), width=7),
+            Text(f"{compared.pipeline}: here {compared.local}, sandbox {compared.remote}"),
             f"({run.duration_s:.1f} s)",
         )
 
@@ -111,17 +111,31 @@ def _print_cases(console: Console, verdict: Verdict) -> None:
         accepted = case["differences"] - left - following
         words = ((left, "open"), (following, "following"), (accepted, "accepted"))
         told = ", ".join(f"{count} {word}" for count, word in words if count)
+        same = case["local"] == case["e2b"]
         table.add_row(
             escape(case["name"]),
             case["local"],
-            case["e2b"],
-            Text(outcome.value, style=STYLES[outcome]),
+            Text(case["e2b"], style="" if same else "red"),
+            _word(outcome, known=accepted > 0),
             f"{case['duration_s']:.1f}",
             told or ("not compared" if outcome is Outcome.BROKEN else "none"),
         )
     if cases:
         # A name that is cut short cannot be pasted: a narrow terminal wraps the line instead.
         console.print(table, width=max(console.width, MIN_WIDTH))
+    if any(case["differences"] for case in cases) and verdict.details.get("accepting"):
+        file = verdict.details.get("allowances_file")
+        console.print(
+            f"\n[yellow]known[/yellow]: passed, as every difference is accepted, with a reason, in "
+            f"{escape(str(file))}; `{command_line('parity', 'run', '--no-allowances')}` lists them"
+        )
+
+
+def _word(outcome: Outcome, *, known: bool, width: int = 0) -> Text:
+    """How a case ended: a pass that rests on allowances is not shown as a plain one."""
+    if outcome is Outcome.PASSED and known:
+        return Text("known".ljust(width), style="yellow")
+    return Text(outcome.value.ljust(width), style=STYLES[outcome])
 
 
 def _print_troubles(console: Console, verdict: Verdict) -> None:
