@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.parity_display import ProgressLines, print_difference, print_parity
+from harness.cli.parity_display import ProgressLines, _word, print_difference, print_parity
 from harness.model.difference import Allowance, Difference
 from harness.model.outcome import Outcome
 from harness.model.verdict import Check, Verdict
@@ -146,4 +146,18 @@ def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> 
     seen = capsys.readouterr()
     assert seen.out == ""
     assert "[1/2]" in seen.err
-    assert "chain: local succeeded, e2b failed" in seen.err
+    assert "chain: here succeeded, sandbox failed" in seen.err
+
+
+@pytest.mark.parametrize(
+    ("outcome", "known", "word"),
+    [
+        (Outcome.PASSED, False, "passed"),
+        (Outcome.PASSED, True, "known"),
+        (Outcome.FAILED, True, "failed"),
+        (Outcome.BROKEN, True, "broken"),
+    ],
+)
+def test_pass_that_rests_on_allowances_is_known(outcome: Outcome, known: bool, word: str) -> None:  # noqa: FBT001 - parametrized
+    """Only a pass without any difference is called one; nothing else is softened."""
+    assert _word(outcome, known=known).plain == word
