@@ -75,7 +75,7 @@ def orphans(session: nox.Session) -> None:
 def secret_scan(session: nox.Session) -> None:
     """Is a secret in the repository, in a log, in a report? `-- --live` looks for the real ones."""
     install(session)
-    run_harness(session, "secrets", "scan", *session.posargs)
+    run_harness(session, "secrets", "scan", "--product", *session.posargs)
 
 
 @nox.session(tags=["report"])

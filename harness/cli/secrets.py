@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.cli.verdicts import print_verdicts
 from harness.redaction.repository import BASELINE, write_baseline
+from harness.reports.sarif import write_sarif
 from harness.settings import Settings
 from harness.workflow.secret_scan import SecretScan, leak_error, scan_secrets
 
@@ -40,11 +41,30 @@ def scan(
     live: Annotated[
         bool, typer.Option("--live", help="The real E2B_API_KEY must be among what is looked for.")
     ] = False,
+    product: Annotated[
+        bool,
+        typer.Option(
+            "--product", help="Also run the product with canaries, offline, and scan what it does."
+        ),
+    ] = False,
+    sarif: Annotated[
+        Path | None, typer.Option("--sarif", help="Write the findings there, as SARIF 2.1.0.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Scan every commit of the repository, too.")
+    ] = False,
+    staged: Annotated[
+        bool, typer.Option("--staged", help="Scan what is staged for a commit, and nothing else.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Scans the repository, then everything under testing_env; a leak ends with exit code 5."""
     settings = Settings.load()
-    found = scan_secrets(settings, paths=paths or (), live=live)
+    found = scan_secrets(
+        settings, paths=paths or (), live=live, product=product, history=history, staged=staged
+    )
+    if sarif is not None:
+        write_sarif(sarif, found.findings)
     if as_json:
         json.dump(found.verdict.to_json(), sys.stdout, indent=2)
         sys.stdout.write("\n")

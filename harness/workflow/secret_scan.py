@@ -6,6 +6,8 @@ killed there is none, because the old one goes before a new scan begins.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +19,16 @@ from harness.model.finding import Finding
 from harness.model.outcome import Outcome
 from harness.model.run import Json
 from harness.model.verdict import Check, Verdict
+from harness.redaction.accepted_leaks import ProductLeak, as_toml, judge_leaks, load_accepted
 from harness.redaction.canaries import canary_marks
+from harness.redaction.git_objects import scan_history, scan_staged
 from harness.redaction.repository import TRACKED_ENV_FILE, scan_repository
 from harness.redaction.scan import Scanner, ScanResult
 from harness.redaction.self_test import blind_spots
 from harness.reports.session import VERDICT_FILE, write_session
 from harness.settings import SECRET_NAMES, Settings
+from harness.targets.osiris import OsirisTarget
+from harness.workflow.product_leaks import find_product_leaks
 
 __all__ = ["BUILT", "SESSION", "SESSION_OF_PATHS", "SecretScan", "leak_error", "scan_secrets"]
 
@@ -32,6 +38,7 @@ SESSION_OF_PATHS = "secret-scan-paths"
 BUILT = ("environments", "envs", "templates")
 _SELF_TEST = "self-test"
 _REAL_VALUES = "real values"
+_PRODUCT = "product"
 MAX_FINDINGS_IN_REPORT = 200
 
 
@@ -63,6 +70,9 @@ def scan_secrets(
     *,
     paths: Sequence[Path] = (),
     live: bool = False,
+    product: bool = False,
+    history: bool = False,
+    staged: bool = False,
     clock: Clock | None = None,
 ) -> SecretScan:
     """Scans the repository and everything under testing_env, and writes the session's report.
@@ -71,6 +81,9 @@ def scan_secrets(
         settings: where the project is, and the values that must not be found.
         paths: scan these files and folders instead; the report is then a session of its own.
         live: the real E2B key must be among the values that are looked for.
+        product: run the product under test with canaries, too, and scan what it leaves and sends.
+        history: scan every blob of git's history, too.
+        staged: scan what is staged for a commit, and nothing else.
         clock: stands in for the system's.
 
     Raises:
@@ -86,7 +99,7 @@ def scan_secrets(
             expected="files and folders that are there, or none to scan the project",
             next_step="harness secrets scan",
         )
-    session = SESSION_OF_PATHS if paths else SESSION
+    session = SESSION_OF_PATHS if paths or staged else SESSION
     (settings.reports / session / VERDICT_FILE).unlink(missing_ok=True)
 
     digest_key = secrets.token_bytes(32)
@@ -98,9 +111,19 @@ def scan_secrets(
     }
     if paths:
         steps.update({str(path): _step(_paths, path, scanner, settings) for path in paths})
+    elif staged:
+        steps["staged"] = lambda: _area(
+            "staged", scan_staged(settings.root, scanner), empty="nothing is staged"
+        )
     else:
         steps["repository"] = lambda: _repository(settings, scanner, digest_key)
         steps["testing_env"] = lambda: _testing_env(settings, scanner)
+        if history:
+            steps["history"] = lambda: _area(
+                "history", scan_history(settings.root, scanner), empty="there is no commit"
+            )
+        if product:
+            steps[_PRODUCT] = lambda: _product(settings, clock, digest_key)
     areas = _worth([_timed(name, step, clock) for name, step in steps.items()])
     findings = tuple(finding for area in areas for finding in area.findings)
     verdict = Verdict(
@@ -121,6 +144,7 @@ def leak_error(scan: SecretScan) -> LeakError:
     # What a run wrote comes first: it is what is about to be uploaded.
     first, *others = sorted(scan.findings, key=lambda finding: _in_repository(scan, finding))
     where = "the repository" if _in_repository(scan, first) else "logs"
+    where = "the product's run" if first.path.startswith("product/") else where
     more = f", and {len(others)} more" if others else ""
     place = f"{first.path}:{first.line}" if first.line else first.path
     return LeakError(
@@ -133,6 +157,11 @@ def leak_error(scan: SecretScan) -> LeakError:
 def _mend(finding: Finding) -> str:
     if finding.kind == TRACKED_ENV_FILE:
         return f"git rm --cached {finding.path}, and replace every secret that it ever held"
+    if finding.path.startswith("product/"):
+        return (
+            "see docs/explanation/what-leaks.md: report it to the product, or accept it with its "
+            "reason in harness/targets/osiris/leak_allowances; then: nox -s secret-scan"
+        )
     return (
         "replace the secret where it is valid; delete the file or redact the line (check "
         "`redact_connection_string()` in harness.redaction); a fake for tests gets "
@@ -142,7 +171,8 @@ def _mend(finding: Finding) -> str:
 
 
 def _in_repository(scan: SecretScan, finding: Finding) -> bool:
-    return scan.verdict.session == SESSION and not finding.path.startswith("testing_env/")
+    outside = finding.path.startswith(("testing_env/", "product/"))
+    return scan.verdict.session == SESSION and not outside
 
 
 def _worth(areas: list[_Area]) -> list[_Area]:
@@ -205,6 +235,43 @@ def _testing_env(settings: Settings, scanner: Scanner) -> _Area:
         )
     notes = [f"testing_env/{path.name}: packages that were built, not scanned" for path in built]
     return _area("testing_env", result, empty="nothing under testing_env yet", notes=notes)
+
+
+def _product(settings: Settings, clock: Clock, digest_key: bytes) -> _Area:
+    """A leak that is not accepted is one like any other; an entry that is stale fails, too."""
+    target = OsirisTarget(settings=settings)
+    path = target.leak_allowances_file()
+    accepted = load_accepted(path)
+    judged = judge_leaks(find_product_leaks(settings, clock=clock, target=target), accepted)
+    outcome, reasons = Outcome.PASSED, []
+    if judged.new:
+        first = "\n".join(as_toml(leak) for leak in judged.new[:3])
+        reasons.append(f"leaks that are not accepted: {len(judged.new)}; to accept:\n{first}")
+    reasons += [
+        f"accepted in {path.name} and found no more: {e.secret} in {e.where} ({e.case}, {e.side})"
+        for e in judged.stale
+    ]
+    if reasons:
+        outcome = Outcome.FAILED
+    note = (
+        f"{target.name} {target.version} leaks {len(judged.accepted)} times in ways that are "
+        f"accepted, each with its reason: {path.name}, docs/explanation/what-leaks.md"
+    )
+    check = Check(name=_PRODUCT, outcome=outcome, reason="; ".join(reasons))
+    findings = tuple(_product_finding(leak, digest_key) for leak in judged.new)
+    return _Area(_PRODUCT, check, findings, (note,) if judged.accepted else ())
+
+
+def _product_finding(leak: ProductLeak, digest_key: bytes) -> Finding:
+    """The value was a canary, and is gone; the digest tells its name."""
+    digest = hmac.new(digest_key, leak.secret.encode(), hashlib.sha256).hexdigest()[:16]
+    return Finding(
+        kind=leak.secret,
+        encoding=leak.encoding,
+        path=f"product/{leak.case}/{leak.side}/{leak.where}",
+        line=leak.line,
+        digest=digest,
+    )
 
 
 def _step(

@@ -10,7 +10,7 @@ from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, 
 from harness.model.side import Endpoint, Side
 from harness.settings import Settings
 from harness.targets.osiris.adapter import OsirisAdapter
-from harness.targets.osiris.case_library import CASES, FIXTURES, load_cases
+from harness.targets.osiris.case_library import CASES, FIXTURES, LEAK_CASES, load_cases
 from harness.targets.osiris.environment import (
     DEFAULT_SDK,
     DEFAULT_VERSION,
@@ -89,3 +89,11 @@ class OsirisTarget:
     def allowances_file(self) -> Path:
         """Where the accepted divergences of this version of Osiris are declared."""
         return Path(__file__).parent / "allowances" / f"{self.version}.toml"
+
+    def leak_cases(self) -> tuple[PipelineCase, ...]:
+        """Pipelines with secrets, as `<canary:NAME>`, in every place where a user puts one."""
+        return load_cases(LEAK_CASES)
+
+    def leak_allowances_file(self) -> Path:
+        """Where the accepted leaks of this version of Osiris are declared."""
+        return Path(__file__).parent / "leak_allowances" / f"{self.version}.toml"

@@ -16,10 +16,11 @@ import yaml
 from harness.errors import UsageError
 from harness.model.run import Json, PipelineCase
 
-__all__ = ["CASES", "FIXTURES", "load_case", "load_cases"]
+__all__ = ["CASES", "FIXTURES", "LEAK_CASES", "load_case", "load_cases"]
 
 CASES = Path(__file__).parent / "cases"
 FIXTURES = CASES / "fixtures"
+LEAK_CASES = Path(__file__).parent / "leak_cases"
 MAX_DEADLINE_S = 24 * 3600.0
 
 _KEYS = ("name", "purpose", "oml", "files", "env", "outputs", "expect_success", "deadline_s")

@@ -1,0 +1,112 @@
+"""What git holds besides the files that are there: its history, and what is staged.
+
+Blobs are read from git itself, each once however many commits hold it. A value
+that was committed and removed again is still there for whoever clones.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import IO
+
+from harness.errors import BrokenError, NotRunError
+from harness.redaction.scan import Scanner, ScanResult, Unread
+
+__all__ = ["scan_history", "scan_staged"]
+
+MAX_BLOB_BYTES = 64 * 1024 * 1024
+_BLOB = b"blob"
+
+
+def scan_history(root: Path, scanner: Scanner) -> ScanResult:
+    """Scans every blob that a commit of any branch, tag or stash holds, and each commit's message.
+
+    Findings name the path under which the blob was committed, and the blob.
+
+    Raises:
+        NotRunError: if the folder is in no git repository, or git is missing.
+        BrokenError: if git ends before everything was read.
+    """
+    listed = _git(root, "rev-list", "--objects", "--all").splitlines()
+    names: dict[str, str] = {}
+    for line in listed:
+        oid, _, name = line.decode("utf-8", "surrogateescape").partition(" ")
+        names.setdefault(oid, name)
+    return _scanned(root, scanner, {oid: name or "commit" for oid, name in names.items()})
+
+
+def scan_staged(root: Path, scanner: Scanner) -> ScanResult:
+    """Scans what the next commit would add or change.
+
+    Raises:
+        NotRunError: if the folder is in no git repository, or git is missing.
+        BrokenError: if git ends before everything was read.
+    """
+    raw = _git(root, "diff", "--cached", "--raw", "-z", "--no-renames", "--abbrev=64", "HEAD")
+    fields = raw.decode("utf-8", "surrogateescape").split("\0")
+    names = {}
+    for status, name in zip(fields[::2], fields[1::2], strict=False):
+        oid = status.split(" ")[3] if status.startswith(":") else ""
+        if oid.strip("0"):
+            names[oid] = name
+    return _scanned(root, scanner, names)
+
+
+def _scanned(root: Path, scanner: Scanner, names: dict[str, str]) -> ScanResult:
+    result = ScanResult()
+    command = ["git", "-C", str(root), "cat-file", "--batch"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as git:
+        if git.stdin is None or git.stdout is None:
+            raise TypeError("git was started without pipes")
+        for oid, name in names.items():
+            git.stdin.write(f"{oid}\n".encode())
+            git.stdin.flush()
+            header = git.stdout.readline().split()
+            if len(header) != 3:  # noqa: PLR2004 - oid, type, size
+                git.kill()
+                raise _unreadable(root, oid)
+            _, kind, size = header[0], header[1], int(header[2])
+            shown = f"{name} in {kind.decode()} {oid[:12]}"
+            if size > MAX_BLOB_BYTES:
+                result.unread.append(Unread(path=shown, reason="more than 64 MiB, not read"))
+                _skip(git.stdout, size)
+            else:
+                content = git.stdout.read(size)
+                if kind in {_BLOB, b"commit", b"tag"}:
+                    scanner.scan_bytes(content, result, shown=shown)
+                    result.files += 1
+                    result.size_bytes += size
+            git.stdout.read(1)
+    return result
+
+
+def _skip(stream: IO[bytes], size: int) -> None:
+    while size > 0:
+        piece = stream.read(min(size, 1024 * 1024))
+        if not piece:
+            return
+        size -= len(piece)
+
+
+def _git(root: Path, *arguments: str) -> bytes:
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        stderr = getattr(error, "stderr", b"") or str(error).encode()
+        cause = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise NotRunError(
+            f"git {arguments[0]} in {root}: {cause}",
+            expected="a git repository with a commit",
+            next_step="run it in a clone",
+        ) from error
+    return done.stdout
+
+
+def _unreadable(root: Path, oid: str) -> BrokenError:
+    return BrokenError(
+        f"git does not give object {oid} of {root}",
+        expected="a repository that is whole",
+        next_step=f"git -C {root} fsck",
+    )
