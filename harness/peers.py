@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ _START_FIELD = 19  # Source: proc_pid_stat(5), field 22, counted after the comma
 _PARENT_FIELD = 1
 _INODE_FIELD = 9  # Source: linux Documentation/networking/proc_net_tcp.rst
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_LOOKS = 4
+_PAUSE_S = 0.02
 _CHAIN = 4
 _SHOWN_CHARS = 100
 
@@ -61,14 +64,19 @@ def peers(client_port: int, server_port: int) -> tuple[Process, ...] | None:
         The processes; none where the client's end is closed; None where this
         machine does not say, or another user holds it.
     """
-    inode = _inode(client_port, server_port)
-    if inode is None:
-        return None
-    if not inode:
-        return ()
-    wanted = f"socket:[{inode}]"
-    holders = [process_of(int(name)) for name in _numbers() if _holds(name, wanted)]
-    return tuple(process for process in holders if process.started) or None
+    for attempt in range(_LOOKS):
+        if attempt:
+            time.sleep(_PAUSE_S)
+        inode = _inode(client_port, server_port)
+        if not inode:
+            return None if inode is None else ()
+        wanted = f"socket:[{inode}]"
+        holders = [process_of(int(name)) for name in _numbers() if _holds(name, wanted)]
+        living = tuple(process for process in holders if process.started)
+        if living:
+            return living
+        # A process that is just ending lets go of its files before they are closed.
+    return None
 
 
 def describe_process(pid: int) -> str:

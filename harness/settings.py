@@ -28,6 +28,7 @@ SECRET_NAMES = ("E2B_API_KEY", "MYSQL_PASSWORD", "SUPABASE_SERVICE_ROLE_KEY")
 ENVIRONMENT_NAMES = (
     *SECRET_NAMES,
     "E2B_API_URL",
+    "E2B_CLEANUP_ALLOWED",
     "E2B_DEBUG",
     "E2B_DOMAIN",
     "E2B_LIVE_TESTS",
@@ -60,6 +61,8 @@ class Settings:
         e2b_sandbox_url: where the SDK finds sandboxes, `E2B_SANDBOX_URL`; None likewise.
         e2b_domain: the service's domain, `E2B_DOMAIN`; None for the SDK's own default.
         e2b_debug: `E2B_DEBUG` is on: the SDK then acknowledges a kill without sending it.
+        cleanup_allowed: fingerprints of the keys whose sandboxes a sweep may end,
+            `E2B_CLEANUP_ALLOWED`, besides those in `testing_env/cleanup-allowed`.
         certificates: the variables that name this machine's own certificates, for
             programs that reach the real service from an otherwise empty environment.
         other_secrets: what else the surroundings hold that must not get out, by name.
@@ -78,6 +81,7 @@ class Settings:
     e2b_sandbox_url: str | None = None
     e2b_domain: str | None = None
     e2b_debug: bool = False
+    cleanup_allowed: tuple[str, ...] = ()
     certificates: Mapping[str, str] = field(default_factory=dict, hash=False)
     other_secrets: tuple[Secret, ...] = ()
     step_summary: Path | None = None
@@ -127,6 +131,7 @@ class Settings:
             e2b_sandbox_url=values.get("E2B_SANDBOX_URL") or None,
             e2b_domain=values.get("E2B_DOMAIN") or None,
             e2b_debug=read("E2B_DEBUG", _boolean, False),
+            cleanup_allowed=tuple(values.get("E2B_CLEANUP_ALLOWED", "").replace(",", " ").split()),
             other_secrets=tuple(s for s in secrets_of(values) if s.name not in SECRET_NAMES),
             step_summary=read("GITHUB_STEP_SUMMARY", Path, None),
         )

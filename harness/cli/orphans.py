@@ -24,7 +24,9 @@ from harness.orphans import (
     Rules,
     Sweeper,
     SweepReport,
+    allow_key,
     ledger_of,
+    require_allowed,
 )
 from harness.reports.junit import junit_of
 from harness.sdk import ApiEndpoint, ApiSandboxDirectory
@@ -125,6 +127,8 @@ def sweep(
         include_paused=include_paused,
     )
     endpoint = _endpoint(settings, live=live, endpoint_env=endpoint_env)
+    if force:
+        require_allowed(endpoint, settings)
     with ApiSandboxDirectory(endpoint) as directory:
         sweeper = Sweeper(
             directory,
@@ -142,6 +146,19 @@ def sweep(
         sys.stderr.write("dry run: nothing was ended; add --force to end them\n")
     report.raise_if_left()
     raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def allow(*, as_json: Json = False) -> None:
+    """Allows sweeps to end sandboxes of the account of E2B_API_KEY; asked for once."""
+    settings = Settings.load()
+    endpoint = _endpoint(settings, live=False, endpoint_env=False)
+    fingerprint = allow_key(endpoint, settings)
+    if as_json:
+        json.dump({"fingerprint": fingerprint, "api_url": endpoint.api_url}, sys.stdout)
+        sys.stdout.write("\n")
+    else:
+        sys.stdout.write(f"{fingerprint}  # {endpoint.host}\n")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

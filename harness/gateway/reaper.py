@@ -59,6 +59,8 @@ class Reaper:
         await self.pause(grace_s)
         for pause_s in LOOKS_S:
             await self.pause(pause_s)
+            if not unwanted():
+                return
             last = self.ending.is_set()
             found: tuple[str, ...] = ()
             with contextlib.suppress(httpx.HTTPError):  # no answer now: the next look may have one

@@ -40,13 +40,14 @@ class UnderWay:
 
     @staticmethod
     async def client_stays(task: asyncio.Task[Any], receive: Receive) -> bool:
-        """Whether the client was still there when the task finished; returns when it leaves."""
+        """Whether the client is still there when the task is finished; returns when it leaves."""
         leaving = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            # Both may be done by now, and then there is nobody to answer.
+            return not leaving.done()
         finally:
             leaving.cancel()
-        return task.done()
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -10,6 +10,7 @@ from harness.orphans.cleanup import (
     ledger_of,
     sandbox_directory,
 )
+from harness.orphans.keys import allow_key, key_fingerprint, require_allowed
 from harness.orphans.ledger import Ledger, LedgerView, read_ledgers
 from harness.orphans.policy import Decision, ForeignFilter, Reason, Rules, Ruling, decide
 from harness.orphans.sweep import Limits, Sweeper
@@ -27,9 +28,12 @@ __all__ = [
     "Ruling",
     "SweepReport",
     "Sweeper",
+    "allow_key",
     "cleanup_orphaned_sandboxes",
     "decide",
+    "key_fingerprint",
     "ledger_of",
     "read_ledgers",
+    "require_allowed",
     "sandbox_directory",
 ]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from harness.errors import UsageError
+from harness.orphans.keys import require_allowed
 from harness.orphans.ledger import LedgerView, read_ledgers
 from harness.orphans.policy import Rules
 from harness.orphans.sweep import Limits, Sweeper
@@ -47,7 +48,8 @@ def cleanup_orphaned_sandboxes(
         The ids of the sandboxes that were ended, or would be, newest first.
 
     Raises:
-        UsageError: if an argument does not fit, or E2B_DEBUG is on.
+        UsageError: if an argument does not fit, E2B_DEBUG is on, or the key of a service
+            that is not on this machine is not on the list of `harness orphans allow`.
         NotRunError: if there is neither a client nor a key.
         LeakError: if something that was due is still alive, or more is due than allowed.
         HarnessError: if the service refuses or does not answer.
@@ -60,6 +62,8 @@ def cleanup_orphaned_sandboxes(
         )
     settings = Settings.load()
     with sandbox_directory(client, settings) as directory:
+        if not dry_run and isinstance(directory, ApiSandboxDirectory):
+            require_allowed(directory.endpoint, settings)
         sweeper = Sweeper(
             directory,
             rules=Rules(max_age=timedelta(hours=max_age_hours)),

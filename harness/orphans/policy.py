@@ -7,7 +7,6 @@ are only ever subtracted from each other, so a wrong clock there, or here, ends 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -157,7 +156,7 @@ def decide(
         rules: when a sandbox is due.
         evidence: what is known beside the listing.
     """
-    originals = _originals(records)
+    originals = _originals(records, rules)
     return tuple(_judge(record, now, rules, evidence, originals) for record in records)
 
 
@@ -173,7 +172,7 @@ def _judge(
 ) -> Decision:
     tags = OwnershipTags.from_metadata(record.metadata)
     age = now - record.started_at
-    reason = _why_not_ours(record, tags, rules, evidence, originals)
+    reason = _why_not_ours(record, tags, evidence, originals)
     if reason is not None or tags is None:
         selected = rules.foreign is not None and rules.foreign.selects(record, age)
         ruling = Ruling.DUE if selected else Ruling.NOT_OURS
@@ -235,7 +234,6 @@ def _renewed(record: SandboxRecord, tagged_life: timedelta, now: datetime, rules
 def _why_not_ours(
     record: SandboxRecord,
     tags: OwnershipTags | None,
-    rules: Rules,
     evidence: Evidence,
     originals: Mapping[OwnershipTags, str | None],
 ) -> Reason | None:
@@ -247,8 +245,7 @@ def _why_not_ours(
         return None
     if tags.run_id in evidence.closed_books:
         return Reason.OTHER_RUN
-    apart = abs(record.started_at - tags.created_at) > rules.copy_tolerance
-    return Reason.COPIED_TAGS if apart or originals[tags] != record.sandbox_id else None
+    return None if originals.get(tags) == record.sandbox_id else Reason.COPIED_TAGS
 
 
 def _why_no_tags(record: SandboxRecord) -> Reason:
@@ -256,17 +253,17 @@ def _why_no_tags(record: SandboxRecord) -> Reason:
     return Reason.UNREADABLE_TAGS if tagged else Reason.NO_TAGS
 
 
-def _originals(records: Sequence[SandboxRecord]) -> dict[OwnershipTags, str | None]:
-    """Whose tags they are: the sandbox that started first; None where two did."""
-    first: dict[OwnershipTags, SandboxRecord] = {}
-    ties: Counter[OwnershipTags] = Counter()
+def _originals(records: Sequence[SandboxRecord], rules: Rules) -> dict[OwnershipTags, str | None]:
+    """Whose tags they are: of those whose start fits them the nearest; None where two are."""
+    nearest: dict[OwnershipTags, tuple[timedelta, str | None]] = {}
     for record in records:
         tags = OwnershipTags.from_metadata(record.metadata)
         if tags is None:
             continue
-        if tags not in first or record.started_at < first[tags].started_at:
-            first[tags] = record
-            ties[tags] = 1
-        elif record.started_at == first[tags].started_at:
-            ties[tags] += 1
-    return {tags: record.sandbox_id if ties[tags] == 1 else None for tags, record in first.items()}
+        apart = abs(record.started_at - tags.created_at)
+        before = nearest.get(tags, (rules.copy_tolerance, None))[0]
+        if apart < before or (apart == before and tags not in nearest):
+            nearest[tags] = apart, record.sandbox_id
+        elif apart == before:
+            nearest[tags] = apart, None
+    return {tags: sandbox_id for tags, (_, sandbox_id) in nearest.items()}

@@ -25,7 +25,6 @@ __all__ = ["ApiSandboxDirectory"]
 PAGE = 100  # the service's maximum
 MAX_PAGES = 10_000
 LISTING_ATTEMPTS = 3
-DRIFT = 0.02  # of a listing of several pages: what may end between its first and last page
 _FOUND = frozenset({200})
 _MAYBE_GONE = frozenset({200, 204, 404})
 
@@ -36,10 +35,13 @@ class ApiSandboxDirectory:
     Args:
         endpoint: where, and with which key.
         requests: stands in for the client that is made for the endpoint.
+
+    Attributes:
+        endpoint: where, and with which key.
     """
 
     def __init__(self, endpoint: ApiEndpoint, *, requests: ApiRequests | None = None) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._requests = requests or ApiRequests(endpoint)
 
     def __enter__(self) -> Self:
@@ -63,7 +65,7 @@ class ApiSandboxDirectory:
 
     def signed_here(self, tags: OwnershipTags) -> bool:
         """Whether the tags were signed with this endpoint's key."""
-        return tags.is_signed_with(self._endpoint.api_key.reveal())
+        return tags.is_signed_with(self.endpoint.api_key.reveal())
 
     def list(self, *, metadata: Mapping[str, str] | None = None) -> Sequence[SandboxRecord]:
         """Every running and paused sandbox of the team, all pages, newest first.
@@ -78,16 +80,19 @@ class ApiSandboxDirectory:
         """
         if metadata is not None and not metadata:
             raise ValueError("an empty metadata filter lists everything; say None for that")
-        for attempt in range(1, LISTING_ATTEMPTS + 1):
+        seen: frozenset[str] | None = None
+        for _ in range(LISTING_ATTEMPTS):
             records, promised, pages = self._read_pages(metadata)
-            missing = promised - sum(record.state == "running" for record in records)
-            allowed = 0 if pages == 1 else max(1, int(promised * DRIFT))
+            running = frozenset(one.sandbox_id for one in records if one.state == "running")
+            missing = promised - len(running)
             # With a filter, services differ in what the header counts.
-            if metadata is not None or missing <= allowed:
+            if metadata is not None or missing <= 0:
                 return records
-            if attempt == LISTING_ATTEMPTS:
-                raise incomplete(f"{missing} of {promised} running sandboxes were not listed")
-        raise AssertionError("unreachable")
+            # Some may have ended while the pages were read: as many as did since the last time.
+            if pages > 1 and seen is not None and missing <= len(seen - running):
+                return records
+            seen = running
+        raise incomplete(f"{missing} of {promised} running sandboxes were not listed")
 
     def get(self, sandbox_id: str) -> SandboxRecord | None:
         """The sandbox as it is now; None where it is gone.

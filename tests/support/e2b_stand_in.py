@@ -42,13 +42,16 @@ class StandIn:
     headers: list[dict[str, str]] = field(default_factory=list)
     immortal: set[str] = field(default_factory=set)
     hidden_pages: int = 0
+    unlisted: set[str] = field(default_factory=set)
+    ends_after_a_page: int = 0
     before_create: threading.Event | None = None
     url: str = ""
 
     def reset(self) -> None:
         for kept in (self.sandboxes, self.faults, self.requests, self.headers, self.immortal):
             kept.clear()
-        self.hidden_pages = 0
+        self.hidden_pages = self.ends_after_a_page = 0
+        self.unlisted.clear()
         self.before_create = None
 
     def plant(
@@ -200,7 +203,12 @@ def _list(service: StandIn, request: Request) -> Response:
     following = offset + limit * (1 + service.hidden_pages)
     if offset + limit < len(rows) and following < len(rows):
         headers["X-Next-Token"] = base64.b64encode(str(following).encode()).decode()
-    return JSONResponse([_row(one) for one in rows[offset : offset + limit]], headers=headers)
+    page = [
+        _row(one) for one in rows[offset : offset + limit] if one.sandbox_id not in service.unlisted
+    ]
+    for record in rows[len(rows) - service.ends_after_a_page :]:
+        del service.sandboxes[record.sandbox_id]
+    return JSONResponse(page, headers=headers)
 
 
 def _row(record: SandboxRecord) -> dict[str, object]:

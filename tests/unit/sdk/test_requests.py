@@ -132,6 +132,24 @@ def test_listing_with_a_lost_page_is_incomplete(bench: Bench) -> None:
         bench.directory.list()
 
 
+def test_listing_that_lacks_one_of_many_is_incomplete(bench: Bench) -> None:
+    """One row of hundreds that the service counts and never shows is not forgiven."""
+    for number in range(350):
+        bench.service.plant(f"i{number:03d}", age_s=number)
+    bench.service.unlisted.add("i222")
+    with pytest.raises(IncompleteListingError, match="1 of 350"):
+        bench.directory.list()
+
+
+def test_listing_while_sandboxes_end_is_whole(bench: Bench) -> None:
+    """As many as end between two listings may have ended within one."""
+    for number in range(350):
+        bench.service.plant(f"i{number:03d}", age_s=number)
+    bench.service.ends_after_a_page = 1
+    listed = [record.sandbox_id for record in bench.directory.list()]
+    assert listed[:300] == [f"i{number:03d}" for number in range(300)]
+
+
 def test_listing_that_goes_in_circles_is_incomplete(bench: Bench) -> None:
     """A page that points back ends the reading."""
     circle = [JSONResponse([], headers={"X-Next-Token": "again"}) for _ in range(2)]
