@@ -17,6 +17,8 @@ from harness.emulator.after_images import AfterImages
 from harness.emulator.answers import ApiError
 from harness.emulator.builds import ProgramError, start_program
 from harness.emulator.credentials import new_id, new_token
+from harness.emulator.egress import NOWHERE, EgressRules, replace_rules, rules_of
+from harness.emulator.internet import Internet
 from harness.emulator.interpreter import INTERPRETER_TEMPLATE, open_interpreter
 from harness.emulator.isolation import Network, Sandbox, SandboxGoneError, SandboxHost
 from harness.emulator.life import EndReason, NewSandbox, SandboxLife, SandboxState
@@ -26,6 +28,7 @@ from harness.errors import BrokenError
 
 __all__ = ["Sandboxes", "no_such_sandbox"]
 
+_NO_INTERNET = Internet()
 SHORTEST_REFRESH_S = 15
 SHORTEST_AUTO_RESUME_S = 300
 
@@ -46,6 +49,10 @@ class Sandboxes:
         network: what every sandbox can reach.
         interpreter: whether sandboxes of the code interpreter's template run code; their
             environment then holds what that needs.
+        internet: what stands for the internet; where it has no host, there is none.
+
+    Attributes:
+        internet: see above; another one holds for sandboxes that are created from then on.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class Sandboxes:
         plan: Plan = Plan.NONE,
         network: Network = Network.NONE,
         interpreter: bool = False,
+        internet: Internet = _NO_INTERNET,
     ) -> None:
         self.clock = clock
         self.limits = plan.limits
@@ -65,6 +73,8 @@ class Sandboxes:
         self._after_images = after_images
         self._network = network
         self.interpreter = interpreter
+        self.internet = self._first_internet = internet
+        self._rules: dict[str, EgressRules] = {}
         self._rate = CreationRate(clock, self.limits)
         self._alive: dict[str, SandboxLife] = {}
         self._dead: dict[str, SandboxLife] = {}
@@ -190,6 +200,11 @@ class Sandboxes:
         }
 
     async def _open(self, guest: Sandbox, asked: NewSandbox, envs: Mapping[str, str]) -> None:
+        sandbox_id = guest.sandbox_id
+        self._rules[sandbox_id] = rules_of(asked)
+        if self.internet.hosts:
+            serving = await self.internet.open(guest, lambda: self._rules.get(sandbox_id, NOWHERE))
+            self._keep(serving)
         if self.interpreter and asked.template.image.environment == INTERPRETER_TEMPLATE:
             await open_interpreter(guest, dict(envs))
         image = asked.template.image
@@ -332,6 +347,16 @@ class Sandboxes:
             else:
                 await life.guest.kill()
 
+    def update_network(self, sandbox_id: str, update: Mapping[str, Any]) -> None:
+        """Gives a sandbox other rules on what it reaches; connections that stand go on.
+
+        Raises:
+            ApiError: 404 where it is gone, 400 where the update does not fit.
+        """
+        life = self.get(sandbox_id)
+        life.asked = replace_rules(life.asked, update)
+        self._rules[sandbox_id] = rules_of(life.asked)
+
     def _keep_alive(self, sandbox_id: str, duration_s: float, *, shorten: bool) -> None:
         life = self.get(sandbox_id)
         if not life.running:
@@ -360,6 +385,7 @@ class Sandboxes:
         life.ended_at = self.clock.now()
         life.end_reason = reason
         del self._alive[sandbox_id]
+        self._rules.pop(sandbox_id, None)
         self._dead[sandbox_id] = life
         self._reset_exchanges(life)
         await life.guest.kill()
@@ -373,6 +399,8 @@ class Sandboxes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._after_images.clear()
         self._dead.clear()
+        self._rules.clear()
+        self.internet = self._first_internet
         self._rate = CreationRate(self.clock, self.limits)
 
     async def close(self) -> None:
@@ -417,6 +445,8 @@ class Sandboxes:
             exchange.reset_if_streaming()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        self._keep(asyncio.create_task(work))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -15,9 +15,11 @@ from harness.emulator.admin.archive import tar_chunks
 from harness.emulator.after_images import KeptImage
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, error_answer
 from harness.emulator.faults import FaultError
+from harness.emulator.internet import parse_internet
 from harness.emulator.life import SandboxLife
 from harness.emulator.routes import Route, RouteTable
 from harness.emulator.service import EmulatedService
+from harness.errors import UsageError
 
 __all__ = ["PREFIX", "TOKEN_HEADER", "Admin"]
 
@@ -49,6 +51,7 @@ class Admin:
             Route(method="GET", pattern=f"{PREFIX}/after-images", handler=self.after_images),
             Route(method="GET", pattern=image, handler=self.after_image),
             Route(method="GET", pattern=f"{PREFIX}/ledger", handler=self.ledger),
+            Route(method="PUT", pattern=f"{PREFIX}/internet", handler=self.set_internet),
             Route(method="GET", pattern=f"{PREFIX}/clock", handler=self.clock),
             Route(method="POST", pattern=f"{PREFIX}/clock", handler=self.advance),
             Route(method="GET", pattern=f"{PREFIX}/faults", handler=self.faults),
@@ -123,6 +126,14 @@ class Admin:
                 yield line
 
         return StreamingResponse(lines(), media_type="application/jsonl")
+
+    async def set_internet(self, request: Request) -> Response:
+        """`PUT /_harness/internet {"hosts": […], "ca": …}`: for sandboxes created from now on."""
+        try:
+            self._service.sandboxes.internet = parse_internet(await _json_object(request))
+        except UsageError as error:
+            raise ApiError(400, str(error)) from error
+        return empty_answer()
 
     async def clock(self, request: Request) -> Response:
         """`GET /_harness/clock`."""

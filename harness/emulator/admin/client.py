@@ -10,7 +10,7 @@ import http.client
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +63,16 @@ class AdminClient:
     def reset(self) -> None:
         """Ends every sandbox, and forgets requests, faults, after-images and advances."""
         self._json("POST", "/reset")
+
+    def set_internet(self, hosts: Sequence[Mapping[str, Any]], *, authority: str = "") -> None:
+        """What sandboxes that are created from now on find outside.
+
+        Args:
+            hosts: each with `names`, `ports` (port to "127.0.0.1:port") and, where it matters,
+                an `address`.
+            authority: PEM certificates that sandboxes are to trust.
+        """
+        self._json("PUT", "/internet", {"hosts": [*hosts], "ca": authority})
 
     def sandboxes(self) -> list[dict[str, Any]]:
         """Every sandbox since the last reset, those that ended included.

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from harness.emulator.answers import ApiError, error_answer
 from harness.emulator.control_plane.build_routes import UPLOAD_PREFIX, BuildRoutes
+from harness.emulator.control_plane.network_routes import NetworkRoutes
 from harness.emulator.control_plane.observation import Observation
 from harness.emulator.control_plane.sandbox_routes import SandboxRoutes
 from harness.emulator.control_plane.snapshot_routes import SnapshotRoutes
@@ -35,6 +36,7 @@ class ControlPlane:
                 *self._sandbox_routes.routes(),
                 *Observation(service).routes(),
                 *SnapshotRoutes(service).routes(),
+                *NetworkRoutes(service).routes(),
                 *TemplateRoutes(service).routes(),
                 *BuildRoutes(service).routes(),
                 *TagRoutes(service).routes(),

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from harness.emulator.answers import ApiError, request_error
 from harness.emulator.catalogue import Catalogue
+from harness.emulator.egress import check_network
 from harness.emulator.exchange import exchange_of
 from harness.emulator.life import NewSandbox
 from harness.emulator.plans import PlanLimits
@@ -177,6 +178,7 @@ async def read_new_sandbox(
         volume_mounts=tuple(body.get("volumeMounts", [])),
     )
     _check_combination(asked)
+    check_network(asked.network or {})
     return asked
 
 

@@ -28,6 +28,7 @@ from .spawn import open_terminal, resize, spawn
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
     from .frames import Json
+    from .internet import Internet
 
 __all__ = ["main"]
 
@@ -53,6 +54,7 @@ class Agent:
         self._default_user = "user"
         self._default_workdir: str | None = None
         self._activated: dict[int, int] = {}
+        self._internet: Internet | None = None
         self._calls = {
             "ping": self._ping,
             "init": self._init,
@@ -77,6 +79,9 @@ class Agent:
             "fs.watch": self._watch,
             "tcp.activate": self._activate,
             "tcp.dial": self._dial,
+            "net.open": self._open_internet,
+            "net.take": self._take_connection,
+            "net.drop": self._drop_connection,
         }
 
     def start(self) -> None:
@@ -339,6 +344,23 @@ class Agent:
         port = activation.listen(request["port"])
         self._activated[request["port"]] = port
         return {"port": port}
+
+    def _open_internet(self, channel: Channel, request: Json) -> None:
+        from .internet import Internet  # noqa: PLC0415 - only where there is a stand-in
+
+        self._internet = Internet()
+        self._internet.open(channel, request)
+
+    def _take_connection(self, channel: Channel, request: Json) -> Json:
+        return self._opened().take(channel, request)
+
+    def _drop_connection(self, channel: Channel, request: Json) -> Json:
+        return self._opened().drop(channel, request)
+
+    def _opened(self) -> Internet:
+        if self._internet is None:
+            raise Fault("failed_precondition", "the sandbox has no stand-in internet")
+        return self._internet
 
     def _dial(self, channel: Channel, request: Json) -> Json:
         port: int = request["port"]

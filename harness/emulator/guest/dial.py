@@ -8,7 +8,7 @@ import threading
 
 from .frames import CHUNK_BYTES, Channel, Fault, HangUp
 
-__all__ = ["dial"]
+__all__ = ["carry", "dial"]
 
 _TIMEOUT_S = 10.0
 
@@ -21,6 +21,11 @@ def dial(channel: Channel, port: int) -> None:
     """
     target = _connect(port)
     channel.event({"event": "connected"})
+    carry(channel, target)
+
+
+def carry(channel: Channel, target: socket.socket) -> None:
+    """Carries bytes between a call and a connection until both have ended; closes the latter."""
     outwards = threading.Thread(target=_carry_out, args=(target, channel), daemon=True)
     outwards.start()
     try:
