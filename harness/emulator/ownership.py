@@ -13,12 +13,14 @@ import socket
 from collections.abc import Mapping
 from datetime import timedelta
 
+from harness import __version__
 from harness.clock import Clock
 from harness.emulator.life import NewSandbox
 from harness.model.sandbox import OwnershipTags
 
 __all__ = ["OWNER_HEADER", "RUN_HEADER", "Ownership", "this_process"]
 
+MAX_TEST_ID = 200  # of a long one the end is kept: the test's own name
 RUN_HEADER = "x-harness-run"
 OWNER_HEADER = "x-harness-owner"
 
@@ -40,6 +42,9 @@ class Ownership:
         run_id: the run that requests belong to which name none.
         owner: who the sandboxes belong to.
         enabled: False stamps nothing.
+
+    Attributes:
+        test_id: the test that runs now; whoever starts and ends tests sets it.
     """
 
     def __init__(self, clock: Clock, *, run_id: str, owner: str, enabled: bool = True) -> None:
@@ -47,6 +52,7 @@ class Ownership:
         self._run_id = run_id
         self._owner = owner
         self._enabled = enabled
+        self.test_id = ""
 
     def stamp(self, asked: NewSandbox, headers: Mapping[str, str]) -> dict[str, str]:
         """The metadata to add to a sandbox that is about to be listed.
@@ -65,5 +71,8 @@ class Ownership:
             owner=headers.get(OWNER_HEADER) or self._owner,
             created_at=now,
             expires_at=now + timedelta(seconds=asked.timeout_s),
+            host=socket.gethostname(),
+            test_id=self.test_id[-MAX_TEST_ID:],
+            harness=__version__,
         )
         return tags.signed(key).to_metadata()

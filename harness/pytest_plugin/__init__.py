@@ -64,6 +64,7 @@ MARKERS = {
     "e2b": "all tests that speak to E2B, the emulator or the real one",
     "e2b_live": "tests that require the real E2B (E2B_API_KEY and E2B_LIVE_TESTS=1)",
     "e2b_smoke": "quick smoke tests",
+    "e2b_leaves_sandboxes": "the test may leave sandboxes running; they are ended after it",
     "parity": "comparison of a local run with one in a sandbox",
     "slow": "long-running tests",
 }
@@ -94,6 +95,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "e2b_template_packages",
         type="linelist",
         help="requirements that the emulator's sandboxes offer to Python code",
+    )
+
+    parser.addini(
+        "e2b_allow_leftovers",
+        type="bool",
+        default=False,
+        help="tests may leave sandboxes running; they are ended after each test",
     )
 
 

@@ -103,14 +103,22 @@ def e2b_endpoint(
 
     The emulator is started once for each process (also under xdist) and reset
     before each test. Live, the gateway stands in between: it tags what is created
-    and ends it when the test is over.
+    and ends it when the test is over. A test that leaves a sandbox running fails,
+    unless it is marked with `e2b_leaves_sandboxes`.
     """
+    from harness.pytest_plugin.leaks import recorded_creates, refuse_leftovers  # noqa: PLC0415
+
     node: pytest.Item = request.node
     packages = _template_packages(request)
     if not is_live(node):
         emulator = _harness_emulators(packages)
         emulator.reset()
-        yield emulator.endpoint
+        emulator.admin.begin_test(node.nodeid)
+        with recorded_creates() as created:
+            yield emulator.endpoint
+        left = [row for row in emulator.sandboxes() if row["state"] != "killed"]
+        emulator.reset()
+        refuse_leftovers(node, {row["sandbox_id"]: row["creator"] for row in left}, created.stacks)
         return
     if live_on_emulator(request.config):
         emulator = _harness_emulators(packages)
@@ -119,8 +127,13 @@ def e2b_endpoint(
     else:
         upstream = service_endpoint(harness_settings)
     gateway = _harness_gateways(upstream)
-    yield gateway.endpoint
+    gateway.begin_test(node.nodeid)
+    with recorded_creates() as created:
+        yield gateway.endpoint
+    rows = [row for row in gateway.sandboxes() if row["state"] == "alive"]
     gateway.reap()
+    gateway.begin_test("")
+    refuse_leftovers(node, {row["sandbox_id"]: row["creator"] for row in rows}, created.stacks)
 
 
 @pytest.fixture

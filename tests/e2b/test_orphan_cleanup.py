@@ -27,7 +27,8 @@ from harness.model.side import Endpoint
 from harness.orphans import cleanup_orphaned_sandboxes, read_ledgers
 from harness.orphans.owners import dead_runs
 
-pytestmark = [pytest.mark.e2b, pytest.mark.e2b_smoke]
+# Sandboxes that are left alone are what most of these tests are about.
+pytestmark = [pytest.mark.e2b, pytest.mark.e2b_smoke, pytest.mark.e2b_leaves_sandboxes]
 
 HOUR = 3600
 DAY = 24 * HOUR
