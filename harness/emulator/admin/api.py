@@ -48,6 +48,7 @@ class Admin:
             Route(method="GET", pattern=f"{PREFIX}/health", handler=self.health),
             Route(method="POST", pattern=f"{PREFIX}/reset", handler=self.reset),
             Route(method="GET", pattern=f"{PREFIX}/sandboxes", handler=self.sandboxes),
+            Route(method="PUT", pattern=f"{PREFIX}/test", handler=self.begin_test),
             Route(method="GET", pattern=f"{PREFIX}/after-images", handler=self.after_images),
             Route(method="GET", pattern=image, handler=self.after_image),
             Route(method="GET", pattern=f"{PREFIX}/ledger", handler=self.ledger),
@@ -99,6 +100,12 @@ class Admin:
         del request
         sandboxes = self._service.sandboxes
         return JsonAnswer([_life_view(life) for life in (*sandboxes.alive(), *sandboxes.dead())])
+
+    async def begin_test(self, request: Request) -> Response:
+        """`PUT /_harness/test {"test_id": …}`: what is created from now on carries the id."""
+        body = await _json_object(request)
+        self._service.ownership.test_id = str(body.get("test_id", ""))
+        return empty_answer()
 
     async def after_images(self, request: Request) -> Response:
         """`GET /_harness/after-images`: of which sandboxes files are kept."""
@@ -193,6 +200,7 @@ def _life_view(life: SandboxLife) -> dict[str, Any]:
         "end_reason": None if life.end_reason is None else life.end_reason.value,
         "metadata": dict(life.metadata),
         "env_names": sorted(life.asked.envs),
+        "creator": life.creator,
     }
 
 

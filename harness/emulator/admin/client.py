@@ -74,11 +74,15 @@ class AdminClient:
         """
         self._json("PUT", "/internet", {"hosts": [*hosts], "ca": authority})
 
+    def begin_test(self, test_id: str) -> None:
+        """What is created from now on carries the id of this test; empty for none."""
+        self._json("PUT", "/test", {"test_id": test_id})
+
     def sandboxes(self) -> list[dict[str, Any]]:
         """Every sandbox since the last reset, those that ended included.
 
         Each has sandbox_id, template, state, started_at, end_at, ended_at, end_reason,
-        metadata and env_names.
+        metadata, env_names and creator (its command line and those of its ancestors).
         """
         found: list[dict[str, Any]] = self._json("GET", "/sandboxes")
         return found

@@ -6,6 +6,8 @@ clients send.
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,6 +26,7 @@ from harness.emulator.exchange import exchange_of
 from harness.emulator.life import NewSandbox, SandboxState
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
+from harness.peers import describe_process, peers
 
 __all__ = ["SandboxRoutes", "short_id"]
 
@@ -43,6 +46,13 @@ def short_id(request: Request, sandbox_id: str) -> str:
         raise ApiError(400, "Invalid sandbox ID")
     exchange_of(request).entry.sandbox_id = parts[0]
     return parts[0]
+
+
+def _creator(request: Request) -> str:
+    """The command lines of who sent a request; empty where this machine does not say."""
+    client, server = request.client, request.scope.get("server")
+    holders = peers(client.port, server[1]) if client and server else None
+    return describe_process(holders[0].pid) if holders else ""
 
 
 class SandboxRoutes:
@@ -108,9 +118,12 @@ class SandboxRoutes:
         def stamp(accepted: NewSandbox) -> dict[str, str]:
             return self._service.ownership.stamp(accepted, request.headers)
 
+        # Beside the create: looking costs milliseconds.
+        creator = asyncio.create_task(asyncio.to_thread(_creator, request))
         life = await self._creates.once(
             request.headers.get("idempotency-key"), lambda: self._sandboxes.create(asked, stamp)
         )
+        life.creator = life.creator or await creator
         entry.sandbox_id = life.sandbox_id
         entry.details["metadata"] = dict(life.metadata)
         return JsonAnswer(connection_view(life, self._service.domain), status=201)
