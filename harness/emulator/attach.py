@@ -67,6 +67,7 @@ class Emulator:
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._endpoint: Endpoint | None = None
+        self._proxy_env: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         """Starts it, and returns when it answers."""
@@ -109,6 +110,7 @@ class Emulator:
                 admin_url=document["admin"]["url"],
                 admin_token=document["admin"]["token"],
             )
+            self._proxy_env = dict(document["proxy_env"])
         except BaseException:
             self.stop()
             raise
@@ -150,6 +152,16 @@ class Emulator:
     def env(self) -> dict[str, str]:
         """The variables for a client's environment; they hold the key."""
         return dict(self.endpoint.env)
+
+    @property
+    def proxy_env(self) -> dict[str, str]:
+        """The variables for a client that knows only E2B's public names; they hold the key.
+
+        Nothing of E2B's own is among them but the key: a proxy and a certificate lead here.
+        Empty without the argument "--proxy".
+        """
+        self._running()
+        return dict(self._proxy_env)
 
     @property
     def pid(self) -> int:

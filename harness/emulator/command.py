@@ -35,6 +35,17 @@ def _root() -> None:
 def serve_command(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
+    proxy: Annotated[
+        bool,
+        typer.Option("--proxy", help="Also a proxy with TLS, for clients without E2B's variables."),
+    ] = False,
+    proxy_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the proxy with TLS; 0 takes a free port.")
+    ] = 0,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(help="What E2B_DOMAIN is for clients of the proxy; e2b.app is known."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON when ready, nothing else.")
     ] = False,
@@ -96,6 +107,9 @@ def serve_command(
     )
     options = ServeOptions(
         port=port,
+        proxy=proxy or bool(proxy_port or domain),
+        proxy_port=proxy_port,
+        domains=tuple(name.lower() for name in domain or ()),
         isolation=isolation,
         network=network,
         environment=environment,
@@ -163,6 +177,9 @@ def _print_json(running: Running) -> None:
 
 def _print_exports(running: Running) -> None:
     lines = [f"export {name}={value}" for name, value in running.env.items()]
+    if running.proxy_env:
+        lines.append("# or, for clients that know only E2B's public names:")
+    lines += [f"# export {name}={value}" for name, value in running.proxy_env.items()]
     lines.append(f"# admin interface: {running.admin_url}, header X-Harness-Token:")
     lines.append(f"export HARNESS_ADMIN_TOKEN={running.admin_token}")
     print("\n".join(lines), flush=True)  # noqa: T201 - what the person pastes

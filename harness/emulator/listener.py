@@ -149,11 +149,15 @@ class Listener:
     async def __aenter__(self) -> Self:
         """Begins to accept connections."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: self._protocol(config=self._config, server_state=self._state, app_state={}),
-            sock=self._sock,
-        )
+        self._server = await loop.create_server(self.protocol, sock=self._sock)
         return self
+
+    def protocol(self) -> asyncio.Protocol:
+        """What speaks HTTP on one more connection, wherever that came from."""
+        made: asyncio.Protocol = self._protocol(
+            config=self._config, server_state=self._state, app_state={}
+        )
+        return made
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Closes every connection; requests under way are cancelled."""

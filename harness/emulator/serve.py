@@ -23,6 +23,7 @@ from harness.emulator.builds import Builder, Uploads
 from harness.emulator.catalogue import BUILT_IN_NAMES, Catalogue
 from harness.emulator.credentials import Credentials, new_id
 from harness.emulator.faults import Faults
+from harness.emulator.front import E2B_DOMAINS, Front
 from harness.emulator.isolation import IsolationMode, Network, SandboxHost
 from harness.emulator.ledger import Entry, Ledger
 from harness.emulator.listener import HOST, Listener, bind
@@ -48,6 +49,9 @@ class ServeOptions:
 
     Attributes:
         port: on the loopback address; 0 takes a free one.
+        proxy: whether there is a proxy with TLS, for clients that know only E2B's public names.
+        proxy_port: of that proxy; 0 takes a free one.
+        domains: hosts that the emulator plays beside E2B's own, with all below them.
         isolation: what isolates sandboxes.
         network: what sandboxes can reach.
         environment: what the templates offer; None is a bare Python.
@@ -63,6 +67,9 @@ class ServeOptions:
     """
 
     port: int = 0
+    proxy: bool = False
+    proxy_port: int = 0
+    domains: tuple[str, ...] = ()
     isolation: IsolationMode = IsolationMode.BUBBLEWRAP
     network: Network = Network.NONE
     environment: TemplateEnvironment | None = None
@@ -82,12 +89,15 @@ class Running:
 
     Attributes:
         env: the variables for a client; they hold the key.
+        proxy_env: the variables for a client that knows only E2B's public names; the key is
+            the only one of E2B's own. Empty without a proxy.
         admin_url: the admin interface.
         admin_token: what it asks for.
         pid: the emulator's process.
     """
 
     env: Mapping[str, str] = field(repr=False)
+    proxy_env: Mapping[str, str] = field(repr=False)
     admin_url: str
     admin_token: str = field(repr=False)
     pid: int
@@ -96,6 +106,7 @@ class Running:
         """The one line that says that it is ready."""
         return {
             "env": dict(self.env),
+            "proxy_env": dict(self.proxy_env),
             "admin": {"url": self.admin_url, "token": self.admin_token},
             "pid": self.pid,
         }
@@ -124,9 +135,10 @@ async def serve(
         port: int = sock.getsockname()[1]
         async with _service(options, folder, port) as service:
             application = EmulatorApplication(service, on_request=on_request)
-            async with Listener(application, sock):
-                on_ready(_running(service, port))
-                await stop.wait()
+            async with Listener(application, sock) as listener:
+                async with _front(options, folder, service, listener) as proxy_env:
+                    on_ready(_running(service, port, proxy_env))
+                    await stop.wait()
                 await application.close()
     stop.raise_failure()
 
@@ -196,7 +208,30 @@ async def _ended(task: asyncio.Task[None]) -> None:
         _LOG.exception("sandboxes no longer expired")
 
 
-def _running(service: EmulatedService, port: int) -> Running:
+@contextlib.asynccontextmanager
+async def _front(
+    options: ServeOptions, folder: Path, service: EmulatedService, listener: Listener
+) -> AsyncIterator[dict[str, str]]:
+    """The proxy where one is wanted; yields the variables for its clients, none without it."""
+    if not options.proxy:
+        yield {}
+        return
+    # Only here: certificates cost an emulator without a proxy a third of its start.
+    from harness.emulator.authority import Authority  # noqa: PLC0415
+
+    front = Front(
+        bind(options.proxy_port),
+        await asyncio.to_thread(Authority, folder),
+        listener.protocol,
+        domains=(*E2B_DOMAINS, *options.domains),
+        ledger=service.ledger,
+        clock=service.clock,
+    )
+    async with front:
+        yield {**front.env, "E2B_API_KEY": service.credentials.api_key}
+
+
+def _running(service: EmulatedService, port: int, proxy_env: Mapping[str, str]) -> Running:
     url = f"http://{HOST}:{port}"
     return Running(
         env={
@@ -204,6 +239,7 @@ def _running(service: EmulatedService, port: int) -> Running:
             "E2B_SANDBOX_URL": url,
             "E2B_API_KEY": service.credentials.api_key,
         },
+        proxy_env=proxy_env,
         admin_url=f"{url}{ADMIN_PREFIX}",
         admin_token=service.credentials.admin_token,
         pid=os.getpid(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from starlette.requests import Request
+
 from harness.emulator.after_images import AfterImages
 from harness.emulator.builds import Builder
 from harness.emulator.catalogue import Catalogue
@@ -16,6 +18,8 @@ from harness.emulator.service_clock import ServiceClock
 from harness.emulator.snapshots import Snapshots
 
 __all__ = ["EmulatedService"]
+
+_API = "api."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +51,11 @@ class EmulatedService:
     ledger: Ledger
     faults: Faults
     ownership: Ownership
+
+    def domain_for(self, request: Request) -> str:
+        """The domain of the sandboxes in the answer to a request.
+
+        A client that knows the API as `api.<domain>` finds sandboxes below that domain.
+        """
+        name = request.headers.get("host", "").lower()
+        return name.removeprefix(_API) if name.startswith(_API) else self.domain

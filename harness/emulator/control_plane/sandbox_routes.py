@@ -126,7 +126,8 @@ class SandboxRoutes:
         life.creator = life.creator or await creator
         entry.sandbox_id = life.sandbox_id
         entry.details["metadata"] = dict(life.metadata)
-        return JsonAnswer(connection_view(life, self._service.domain), status=201)
+        view = connection_view(life, self._service.domain_for(request))
+        return JsonAnswer(view, status=201)
 
     async def list_v1(self, request: Request) -> Response:
         """`GET /sandboxes`: running ones, all on one page."""
@@ -149,7 +150,7 @@ class SandboxRoutes:
     async def get(self, request: Request, sandbox_id: str) -> Response:
         """`GET /sandboxes/{id}`."""
         life = self._sandboxes.get(short_id(request, sandbox_id))
-        return JsonAnswer(detail_view(life, self._service.domain))
+        return JsonAnswer(detail_view(life, self._service.domain_for(request)))
 
     async def kill(self, request: Request, sandbox_id: str) -> Response:
         """`DELETE /sandboxes/{id}`."""
@@ -187,7 +188,7 @@ class SandboxRoutes:
         life, resumed = await self._sandboxes.connect(
             short_id(request, sandbox_id), timeout_s, memory=body.get("memory", True)
         )
-        view = connection_view(life, self._service.domain)
+        view = connection_view(life, self._service.domain_for(request))
         return JsonAnswer(view, status=201 if resumed else 200)
 
     async def resume(self, request: Request, sandbox_id: str) -> Response:
@@ -197,7 +198,8 @@ class SandboxRoutes:
         life = await self._sandboxes.resume(
             short_id(request, sandbox_id), timeout_s, memory=body.get("memory", True)
         )
-        return JsonAnswer(connection_view(life, self._service.domain), status=201)
+        view = connection_view(life, self._service.domain_for(request))
+        return JsonAnswer(view, status=201)
 
     async def pause(self, request: Request, sandbox_id: str) -> Response:
         """`POST /sandboxes/{id}/pause`."""

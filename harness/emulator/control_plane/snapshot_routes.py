@@ -94,10 +94,11 @@ class SnapshotRoutes:
         made = await self._service.snapshots.fork(
             short_id(request, sandbox_id), count=count, timeout_s=timeout_s, stamp=stamp
         )
+        domain = self._service.domain_for(request)
         forks: list[dict[str, Any]] = [
             {"error": {"code": one.status, "message": one.message}}
             if isinstance(one, ApiError)
-            else {"sandbox": connection_view(one, self._service.domain)}
+            else {"sandbox": connection_view(one, domain)}
             for one in made
         ]
         exchange_of(request).entry.details = {
