@@ -8,7 +8,7 @@ e2b/sandbox/sandbox_api.py (SandboxNetworkOpts): allow beats deny.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
@@ -33,11 +33,13 @@ class EgressRules:
         allow: addresses, networks and names that are reached whatever `deny` says.
         deny: addresses and networks that are not reached.
         internet: False denies all that is not allowed by name or address.
+        headers: by host (a name, a wildcard, an address or a network), what is set in requests.
     """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     internet: bool = True
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def permits(self, address: str, names: Iterable[str] = ()) -> bool:
         """Whether a connection is let out.
@@ -51,9 +53,33 @@ class EgressRules:
             return True
         return self.internet and not any(_is_meant(entry, target, known) for entry in self.deny)
 
+    def headers_for(self, address: str, names: Iterable[str] = ()) -> dict[str, str]:
+        """What is set in requests to a host; empty where nothing is."""
+        target, known = IPv4Address(address), [name.lower() for name in names]
+        found: dict[str, str] = {}
+        for entry, headers in self.headers.items():
+            if _is_meant(entry, target, known):
+                found.update(headers)
+        return found
+
 
 NOWHERE = EgressRules(internet=False)
 """Lets nothing out."""
+
+
+def _headers(network: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The headers that each host's rules set, later rules over earlier ones."""
+    found: dict[str, dict[str, str]] = {}
+    for host, rules in (network.get("rules") or {}).items():
+        if not isinstance(rules, list):
+            raise ApiError(400, f"validation error: the rules of {host} must be a list")
+        for rule in rules:
+            transform = rule.get("transform") if isinstance(rule, dict) else None
+            headers = (transform or {}).get("headers") or {}
+            if any("\n" in f"{name}{value}" for name, value in headers.items()):
+                raise ApiError(400, f"validation error: a header of {host} holds a line break")
+            found.setdefault(host, {}).update(headers)
+    return {host: headers for host, headers in found.items() if headers}
 
 
 def rules_of(asked: NewSandbox) -> EgressRules:
@@ -63,6 +89,7 @@ def rules_of(asked: NewSandbox) -> EgressRules:
         allow=tuple(network.get("allowOut") or ()),
         deny=tuple(network.get("denyOut") or ()),
         internet=asked.allow_internet_access is not False,
+        headers=_headers(network),
     )
 
 
@@ -99,6 +126,7 @@ def check_network(network: Mapping[str, Any]) -> None:
     names = [entry for entry in allow if _as_network(entry) is None]
     if names and ALL_TRAFFIC not in deny:
         raise ApiError(400, _DOMAINS_NEED_BLOCK)
+    _headers(network)
 
 
 def _strings(network: Mapping[str, Any], name: str) -> Sequence[str]:

@@ -13,14 +13,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.emulator.egress import EgressRules
 from harness.emulator.isolation import GuestError, GuestStream, Sandbox, SandboxGoneError
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.emulator.transforms import Injector
 
 __all__ = ["Internet", "InternetHost", "parse_internet"]
 
@@ -47,7 +52,7 @@ class InternetHost:
     ports: Mapping[int, tuple[str, int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Internet:
     """Everything that sandboxes can reach outside.
 
@@ -58,6 +63,13 @@ class Internet:
 
     hosts: tuple[InternetHost, ...] = ()
     authority: str = field(default="", repr=False)
+
+    @cached_property
+    def injector(self) -> Injector:
+        """Sets headers in requests to these hosts."""
+        from harness.emulator.transforms import Injector  # noqa: PLC0415 - imports cryptography
+
+        return Injector(self.authority)
 
     async def open(self, guest: Sandbox, rules: Rules) -> asyncio.Task[None]:
         """Connects a sandbox; from its return on, the sandbox's connections are served.
@@ -85,10 +97,12 @@ class Internet:
             {"address": host.address, "names": host.names, "ports": [*host.ports]}
             for host in self.hosts
         ]
+        injector = await asyncio.to_thread(lambda: self.injector)
+        trusted = f"{self.authority}\n{injector.certificate}"
         try:
             async with (
                 asyncio.TaskGroup() as carriers,
-                guest.stream("net.open", hosts=hosts, ca=self.authority) as stream,
+                guest.stream("net.open", hosts=hosts, ca=trusted) as stream,
             ):
                 async for event in stream:
                     if not isinstance(event, dict):
@@ -112,6 +126,10 @@ class Internet:
             ):
                 await guest.call("net.drop", id=number)
                 return
+            if headers := rules.headers_for(host.address, host.names):
+                async with guest.stream("net.take", id=number) as stream:
+                    await self._inject(stream, host, host.ports[port], headers)
+                return
             try:
                 async with asyncio.timeout(_DIAL_TIMEOUT_S):
                     reader, writer = await asyncio.open_connection(*host.ports[port])
@@ -123,6 +141,35 @@ class Internet:
                     await _both_ways(stream, reader, writer)
             finally:
                 writer.transport.abort()
+
+    async def _inject(
+        self,
+        stream: GuestStream,
+        host: InternetHost,
+        place: tuple[str, int],
+        headers: Mapping[str, str],
+    ) -> None:
+        first = await _first_bytes(stream)
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        writer.write(first)
+        names = host.names or (host.address,)
+        carrying = asyncio.create_task(
+            self.injector.carry(theirs, first=first, names=names, place=place, headers=headers)
+        )
+        try:
+            await _both_ways(stream, reader, writer)
+        finally:
+            carrying.cancel()
+            await asyncio.gather(carrying, return_exceptions=True)
+            writer.transport.abort()
+
+
+async def _first_bytes(stream: GuestStream) -> bytes:
+    async for frame in stream:
+        if isinstance(frame, bytes):
+            return frame
+    return b""
 
 
 async def _both_ways(

@@ -30,6 +30,8 @@ class _Hello(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = f"{self.server.name}{self.path}".encode()
+        if self.path == "/headers":
+            body = str(self.headers).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -188,3 +190,23 @@ def test_rules_that_cannot_hold_are_refused(
     """A name needs all else denied, and only addresses are denied."""
     with pytest.raises((InvalidArgumentException, SandboxException), match=r"CIDR|deny out"):
         make_sandbox(network=network)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_transform_sets_headers_on_the_way_out(
+    internet: AdminClient, make_sandbox: MakeSandbox, scheme: str
+) -> None:
+    """The responder sees the header, over the sandbox's own; other hosts do not."""
+    del internet
+    rule = {"transform": {"headers": {"X-Told": "by-the-rule"}}}
+    sandbox = make_sandbox(network={"rules": {"api.example.com": [rule]}})
+
+    def told(host: str) -> list[str]:
+        curl = f"curl -sS --max-time 5 -H 'x-told: by-the-client' {scheme}://{host}/headers"
+        lines = sandbox.commands.run(curl).stdout.splitlines()
+        return [line for line in lines if line.lower().startswith("x-told")]
+
+    assert told("api.example.com") == ["X-Told: by-the-rule"]
+    assert told(ONE) == ["x-told: by-the-client"]
+    sandbox.update_network({})
+    assert told("api.example.com") == ["x-told: by-the-client"]

@@ -26,8 +26,8 @@ _FIELDS = {
     "allow_internet_access": bool,
 }
 _NO_PROXY = (
-    "rules hold for a stand-in internet; header transforms, dnsServers and egressProxy are kept, "
-    "and shown, and do nothing"
+    "rules and header transforms hold for a stand-in internet; dnsServers and egressProxy are "
+    "kept, and shown, and do nothing"
 )
 
 
