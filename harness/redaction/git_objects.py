@@ -22,6 +22,7 @@ _BLOB = b"blob"
 def scan_history(root: Path, scanner: Scanner) -> ScanResult:
     """Scans every blob that a commit of any branch, tag or stash holds, and each commit's message.
 
+    Connection strings are left to the detectors with a baseline: history is full of examples.
     Findings name the path under which the blob was committed, and the blob.
 
     Raises:
@@ -33,7 +34,9 @@ def scan_history(root: Path, scanner: Scanner) -> ScanResult:
     for line in listed:
         oid, _, name = line.decode("utf-8", "surrogateescape").partition(" ")
         names.setdefault(oid, name)
-    return _scanned(root, scanner, {oid: name or "commit" for oid, name in names.items()})
+    result = _scanned(root, scanner, {oid: name or "commit" for oid, name in names.items()})
+    result.findings = [f for f in result.findings if f.kind != "connection-string"]
+    return result
 
 
 def scan_staged(root: Path, scanner: Scanner) -> ScanResult:

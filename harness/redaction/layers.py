@@ -41,21 +41,24 @@ _PACKED_BASE64 = (
 )
 _PACKED_HEX = (b"1f8b08", b"1F8B08", b"789c", b"789C", b"78da", b"78DA", b"425a68", b"425A68")
 # One of these stands in every text that an unescaping would change.
-_ESCAPES = (
-    *(b"%2", b"%3", b"%4", b"%5", b"%6", b"%7", b"%c", b"%C", b"%e", b"%E", b"%8", b"%9", b"%D"),
-    *(b"\\u", b"\\x", b"\\/", b'\\"', b"\\\\", b"&#", b"&am", b"&qu", b"&lt", b"&gt", b"&ap"),
-    *(b"=3D", b"=0A", b"=1F=8B", b"x=9C", b"x=DA"),
-)
+_ESCAPES: dict[str, tuple[bytes, ...]] = {
+    "url": tuple(b"%" + first for first in (b"%c" % c for c in b"0123456789abcdefABCDEF")),
+    "json": (b"\\u", b"\\x", b"\\/", b'\\"', b"\\\\"),
+    "xml": (b"&#", b"&am", b"&qu", b"&lt", b"&gt", b"&ap"),
+    "quoted-printable": (b"=3D", b"=0A", b"=1F=8B", b"x=9C", b"x=DA"),
+}
+_ESCAPE_OF = {mark: name for name, marks in _ESCAPES.items() for mark in marks}
 _PACKED_MARKS = frozenset(_PACKED)
 _BASE64_MARKS = frozenset(_PACKED_BASE64)
-_HEX_MARKS = frozenset(_PACKED_HEX)
-LAYER_MARKS = (*_PACKED, *_PACKED_BASE64, *_PACKED_HEX, *_ESCAPES)
+LAYER_MARKS = (*_PACKED, *_PACKED_BASE64, *_PACKED_HEX, *_ESCAPE_OF)
 _MIN_PACKED_RUN = 12
 _REGION_BYTES = 512
 # How much longer the encoded bytes are; nothing where that cannot be told.
 _WIDTH = {"base64": 4 / 3, "hex": 2, "url": 1, "json": 1, "xml": 1, "quoted-printable": 1}
 _JSON = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\\/\"'nrtbf]))")
 _JSON_LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+# A line as long as quoted-printable makes them; padded base64 ends so, too, but seldom there.
+_SOFT_BREAK = re.compile(rb"(?:^|\n)[^\r\n]{72,75}=\r?\n")
 _QUOTED = re.compile(rb"=(?:([0-9A-F]{2})|\r?\n)")
 
 
@@ -128,28 +131,35 @@ def open_run_start(data: bytes) -> int:
 def _pieces(
     data: bytes, joined: bytes, marks: list[tuple[int, bytes]]
 ) -> Iterator[tuple[int, str, bytes]]:
-    escapes: list[int] = []
-    packed = False
+    escapes: dict[str, list[int]] = {}
     for place, mark in marks:
-        if mark in _PACKED_MARKS:
-            packed = True
-        elif mark in _BASE64_MARKS:
-            end = run_around(joined, place, _BASE64_CHARACTERS)
-            if end - place >= _MIN_PACKED_RUN:
-                yield place, "base64", _from_base64(joined[place:end])
-        elif mark in _HEX_MARKS:
-            end = run_around(joined, place, _HEX_CHARACTERS)
-            if end - place >= _MIN_PACKED_RUN:
-                yield place, "hex", binascii.unhexlify(joined[place : end - (end - place) % 2])
-        else:
-            escapes.append(place)
+        if mark in _ESCAPE_OF:
+            escapes.setdefault(_ESCAPE_OF[mark], []).append(place)
+        elif mark not in _PACKED_MARKS:
+            name = "base64" if mark in _BASE64_MARKS else "hex"
+            yield from _packed_run(joined, place, name)
     for start, name, run in encoded_text(joined):
-        yield start, name, _from_base64(run) if name == "base64" else binascii.unhexlify(run)
-    yield from _unescaped(joined, escapes)
-    if b"=\n" in data or b"=\r\n" in data:
+        yield start, name, _decoded(run, name)
+    for name, places in escapes.items():
+        yield from _unescaped(joined, name, places)
+    wrapped = b"=\n" in data or b"=\r\n" in data
+    if wrapped and ("quoted-printable" in escapes or _SOFT_BREAK.search(data)):
         yield 0, "quoted-printable", _from_quoted_printable(data)
-    if packed:
+    if any(mark in _PACKED_MARKS for _, mark in marks):
         yield from _compressed(data)
+
+
+def _packed_run(joined: bytes, place: int, name: str) -> Iterator[tuple[int, str, bytes]]:
+    characters = _BASE64_CHARACTERS if name == "base64" else _HEX_CHARACTERS
+    end = run_around(joined, place, characters)
+    if end - place >= _MIN_PACKED_RUN:
+        yield place, name, _decoded(joined[place:end], name)
+
+
+def _decoded(run: bytes, name: str) -> bytes:
+    if name == "base64":
+        return _from_base64(run)
+    return binascii.unhexlify(run[: len(run) // 2 * 2])
 
 
 def _compressed(data: bytes) -> Iterator[tuple[int, str, bytes]]:
@@ -170,13 +180,15 @@ def _from_base64(run: bytes) -> bytes:
     return base64.b64decode(run[:-1] if over == 1 else run + b"=" * (-len(run) % 4))
 
 
-def _unescaped(data: bytes, places: Iterable[int]) -> Iterator[tuple[int, str, bytes]]:
+def _unescaped(data: bytes, name: str, places: Iterable[int]) -> Iterator[tuple[int, str, bytes]]:
+    unescape = _UNESCAPERS.get(name)
+    if unescape is None:
+        return
     for start, end in _regions(data, places):
         region = data[start:end]
-        for name, unescape in _UNESCAPERS.items():
-            text = unescape(region)
-            if text != region:
-                yield start, name, text
+        text = unescape(region)
+        if text != region:
+            yield start, name, text
 
 
 def _regions(data: bytes, places: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,184 @@
+"""How fast the scan and the stream filter are, next to detect-secrets and betterleaks.
+
+`python benchmarks/secrets_speed.py` makes a log of `--mib` (200) and a folder of 10,000
+small files, and prints throughput per core and peak memory, each scan in a process of
+its own. detect-secrets gets 1 MiB of the log and betterleaks 20 MiB, for they are slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import resource
+import shutil
+import string
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.redaction import Redactor, StreamFilter
+from harness.redaction.known import KnownValues
+from harness.redaction.layers import LAYER_MARKS
+from harness.redaction.scan import Scanner, ScanResult
+from harness.redaction.search import search
+from harness.secret_values import Secret
+
+MIB = 1024 * 1024
+FILES = 10_000
+_WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+
+
+def secrets() -> list[Secret]:
+    drawn = random.Random(1)  # noqa: S311 - the same in each run
+    letters = string.ascii_letters + string.digits + "/+&'\""
+    return [Secret(f"S{n}", "".join(drawn.choices(letters, k=32))) for n in range(40)]
+
+
+def log_block(seed: int) -> bytes:
+    drawn = random.Random(seed)  # noqa: S311 - the same in each run
+    lines = []
+    while sum(map(len, lines)) < MIB:
+        for _ in range(500):
+            n = drawn.randrange(10**6)
+            lines += [
+                f'{{"ts": "2026-01-01T00:00:00.{n:06d}Z", "event": "step_complete", "rows": {n}}}',
+                f"2026-01-01 12:00:00 INFO osiris.core.runner: step extract-{n} took {n} ms",
+                f"DEBUG file written: sha256:{drawn.getrandbits(256):064x}, {n} bytes",
+                "INFO waiting for the upstream frame; nothing to do for this step yet",
+                f"INFO sandbox i{drawn.getrandbits(90):018x} answers in {n} us",
+            ]
+    return "\n".join(lines).encode()[:MIB]
+
+
+def search_once(path: Path) -> None:
+    known = KnownValues(secrets(), marks=LAYER_MARKS)
+    with path.open("rb") as file:
+        while block := file.read(MIB):
+            known.sight(block.translate(None, b"\r\n"))
+
+
+def search_over_lines(path: Path) -> None:
+    known = KnownValues(secrets(), marks=LAYER_MARKS)
+    with path.open("rb") as file:
+        while block := file.read(MIB):
+            search(known, block, depth=0)
+
+
+def scan_known(path: Path) -> None:
+    _scan(path, detect=False)
+
+
+def scan_all(path: Path) -> None:
+    _scan(path, detect=True)
+
+
+def _scan(path: Path, *, detect: bool) -> None:
+    result = ScanResult()
+    Scanner(secrets(), detect=detect).scan_file(path, result, shown="log")
+    if result.findings or result.incomplete:
+        raise SystemExit(f"found {result.findings[:3]}, incomplete {result.incomplete}")
+
+
+def filter_stream(path: Path) -> None:
+    stream = StreamFilter(Redactor(secrets()))
+    with path.open("rb") as file:
+        while block := file.read(64 * 1024):
+            stream.feed(block)
+    stream.close()
+
+
+def scan_folder(path: Path) -> None:
+    result = ScanResult()
+    Scanner(secrets()).scan_folder(path, result)
+    if result.files < FILES:
+        raise SystemExit("not every file was read")
+
+
+def detect_secrets(path: Path) -> None:
+    from detect_secrets.core.scan import scan_file  # noqa: PLC0415 - not paid for by the others
+    from detect_secrets.settings import default_settings  # noqa: PLC0415
+
+    with default_settings():
+        list(scan_file(str(path)))
+
+
+def betterleaks(path: Path) -> None:
+    program = shutil.which("betterleaks", path=str(Path(sys.executable).parent)) or "betterleaks"
+    command = [program, str(path), "--exit-code=0", "--silent"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _measured(
+    work: Callable[[Path], None], path: Path, queue: multiprocessing.Queue[object]
+) -> None:
+    before, began = _cpu_s(), time.perf_counter()
+    work(path)
+    took, cpu = time.perf_counter() - began, _cpu_s() - before
+    peak = max(resource.getrusage(who).ru_maxrss for who in _WHO) / 1024
+    queue.put((took, cpu, peak))
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in _WHO]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def measured(work: Callable[[Path], None], path: Path) -> tuple[float, float, float] | None:
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_measured, args=(work, path, queue))
+    process.start()
+    process.join()
+    return queue.get() if process.exitcode == 0 else None
+
+
+def _log(path: Path, mebibytes: int) -> Path:
+    blocks = [log_block(seed) for seed in range(8)]
+    with path.open("wb") as file:
+        for number in range(mebibytes):
+            file.write(blocks[number % len(blocks)])
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mib", type=int, default=200)
+    size = parser.parse_args().mib
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        log = _log(root / "run.log", size)
+        rows: list[tuple[str, Callable[[Path], None], Path, int, str]] = [
+            ("one pass over joined lines", search_once, log, size, ">= 300"),
+            ("passes for lines, halves, written breaks", search_over_lines, log, size, ">= 120"),
+            ("the whole scan, known values, depth 3", scan_known, log, size, ""),
+            ("the whole scan with detectors", scan_all, log, size, ""),
+            ("stream filter", filter_stream, log, size, ">= 100"),
+            ("detect-secrets", detect_secrets, _log(root / "1.log", 1), 1, ""),
+            ("betterleaks", betterleaks, _log(root / "20.log", 20), 20, ""),
+        ]
+        print(f"{'':42} {'MiB/s':>8} {'of CPU':>8} {'MiB peak':>9}  wanted")
+        for name, work, path, mebibytes, wanted in rows:
+            figures = measured(work, path)
+            if figures is None:
+                print(f"{name:42} failed")
+                continue
+            took, cpu, peak = figures
+            print(f"{name:42} {mebibytes / took:8.1f} {mebibytes / cpu:8.1f} {peak:9.0f}  {wanted}")
+        small = root / "small"
+        for number in range(FILES):
+            path = small / f"{number % 100}" / f"{number}.log"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"2026-01-01 INFO a line of a small file, as a run leaves many\n" * 20)
+        figures = measured(scan_folder, small)
+        if figures is not None:
+            took, cpu, peak = figures
+            name = "10,000 small files"
+            print(f"{name:42} {took:7.1f}s {cpu:7.1f}s {peak:9.0f}  <= 5 s")
+
+
+if __name__ == "__main__":
+    main()
