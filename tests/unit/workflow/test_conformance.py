@@ -57,14 +57,16 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("root")
 
 
-def run(root: Path, tmp_path: Path, source: str, *arguments: str) -> Conformance:
+def run(
+    root: Path, tmp_path: Path, source: str, *arguments: str, sdk: str | None = None
+) -> Conformance:
     package = tmp_path / "packages" / "python-sdk"
     (package / "tests").mkdir(parents=True, exist_ok=True)
     (package / "tests" / "test_all.py").write_text(source)
     (package / "pytest.ini").write_text("[pytest]\n")
     (package / "pyproject.toml").write_text(MANIFEST)
     settings = Settings.load(root=root, environ={})
-    plan = ConformancePlan(checkout=tmp_path, workers=1, arguments=arguments)
+    plan = ConformancePlan(checkout=tmp_path, workers=1, sdk=sdk, arguments=arguments)
     return run_conformance(plan, settings, say=print, sorting=SORTING)
 
 
@@ -121,3 +123,18 @@ def test_conformance_names_a_module_that_the_sdk_does_not_fit(
     assert outcomes["tests/test_all.py::test_it"].outcome is Outcome.PASSED
     assert outcomes["tests/test_old.py"].outcome is Outcome.NOT_RUN
     assert "NoSuchThing" in outcomes["tests/test_old.py"].reason
+
+
+def test_conformance_with_another_sdk_counts_no_unit_test_that_it_breaks(
+    environments: Path, tmp_path: Path
+) -> None:
+    """What needs no server with the suite's own SDK says nothing about an emulator."""
+    source = (
+        "from importlib.metadata import version\nfrom e2b import Sandbox\n\n"
+        f"def test_unit():\n    assert version('e2b') == {SDK!r}\n\n"
+        "def test_it():\n    Sandbox.create().kill()\n"
+    )
+    found = run(environments, tmp_path, source, sdk="2.57.0")
+    assert [check.name for check in found.verdict.checks] == ["tests/test_all.py::test_it"]
+    assert found.verdict.exit_code is ExitCode.PASSED
+    assert (found.suite_version, found.sdk_version) == (SDK, "2.57.0")
