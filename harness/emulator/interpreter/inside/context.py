@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping
 
 from .indentation import indent_of, indented
-from .kernel import Kernel, Message
+from .kernel import Kernel, KernelStartError, Message
 from .languages import Language
 from .output import Line, Progress, error_line
 
@@ -81,6 +81,7 @@ class Context:
         self.cwd = cwd
         self._envs = envs
         self._fresh = True
+        self._asleep = True
         self._turn = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._executions: dict[str, _Execution] = {}
@@ -97,6 +98,7 @@ class Context:
         Raises:
             KernelStartError: the kernel did not come up.
         """
+        self._asleep = False
         self._kernel = await Kernel.start(self.language, self._on_message, self._on_death)
 
     async def enter_folder(self) -> None:
@@ -124,6 +126,7 @@ class Context:
                 "Connection to the execution was closed before the execution was finished",
             ),
         )
+        self._asleep = False
         await self._start_anew()
         self._fresh = True
 
@@ -145,6 +148,8 @@ class Context:
             envs: variables for this code only.
         """
         async with self._turn:
+            if self._asleep:
+                self._settling = asyncio.create_task(self._wake())
             async for line in self._until_settled():
                 yield line
             if self._kernel is None:
@@ -162,14 +167,21 @@ class Context:
             if envs:
                 self._settling = asyncio.create_task(self._clean(envs))
 
+    async def _wake(self) -> None:
+        with contextlib.suppress(KernelStartError):  # the code then finds no kernel, and says so
+            await self.open()
+            await self._run_silently(self.language.change_folder(self.cwd))
+
     async def _until_settled(self) -> AsyncGenerator[Line, None]:
         """Waits for what must happen before the next code, with signs of life."""
-        for task in (self._settling, self._revival):
-            while task is not None and not task.done():
-                await asyncio.wait({task}, timeout=KEEPALIVE_S)
-                if not task.done():
-                    yield {"type": "keepalive"}
-        self._settling = None
+        while (task := self._unsettled()) is not None:
+            await asyncio.wait({task}, timeout=KEEPALIVE_S)
+            if not task.done():
+                yield {"type": "keepalive"}
+
+    def _unsettled(self) -> asyncio.Task[None] | None:
+        tasks = (self._settling, self._revival)
+        return next((task for task in tasks if task is not None and not task.done()), None)
 
     async def _interrupt(self, execution: _Execution) -> None:
         if self._kernel is not None and not execution.ended.is_set():

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from .context import Context
 from .kernel import KernelStartError
-from .languages import DEFAULT_LANGUAGE, find_language, plain_name
+from .languages import DEFAULT_LANGUAGE, READY_LANGUAGES, find_language, plain_name
 
 __all__ = ["HOME", "Contexts"]
 
@@ -36,10 +36,18 @@ class Contexts:
 
     async def open_default(self) -> None:
         """Opens the default context before anyone asks for it; a failure is told on request."""
-        try:
-            await self.default(DEFAULT_LANGUAGE)
-        except KernelStartError as error:
-            _LOG.error("%s", error)
+        async with self._opening[DEFAULT_LANGUAGE]:
+            try:
+                default = await self.open(DEFAULT_LANGUAGE, HOME)
+            except KernelStartError as error:
+                _LOG.error("%s", error)
+            else:
+                self._defaults[DEFAULT_LANGUAGE] = default.context_id
+            for name in READY_LANGUAGES:
+                # Its kernel waits for its first code: most sandboxes never speak the language.
+                context = Context(str(uuid.uuid4()), find_language(name), HOME, self._envs)
+                self._by_id[context.context_id] = context
+                self._defaults[name] = context.context_id
 
     @property
     def opening(self) -> bool:
@@ -68,6 +76,7 @@ class Contexts:
         """
         name = plain_name(language)
         find_language(name)
+        await self.ready()
         async with self._opening[name]:
             if name not in self._defaults:
                 self._defaults[name] = (await self.open(name, HOME)).context_id

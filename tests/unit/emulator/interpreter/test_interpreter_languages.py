@@ -27,8 +27,13 @@ def test_language_has_one_plain_name(given: str | None, name: str) -> None:
 @pytest.mark.parametrize(("name", "kernel"), [("typescript", "javascript"), ("r", "r")])
 def test_language_without_kernel_is_named_by_its_kernel(name: str, kernel: str) -> None:
     """The refusal names the kernel that is missing."""
-    with pytest.raises(UnknownLanguageError, match=f"The '{kernel}' kernel is not available"):
-        find_language(name)
+    assert f"The '{kernel}' kernel is not available" in str(UnknownLanguageError(name))
+
+
+def test_language_that_nobody_speaks_is_refused() -> None:
+    """A name without a kernel is an error, not the default language."""
+    with pytest.raises(UnknownLanguageError, match="'cobol' kernel"):
+        find_language("cobol")
 
 
 def test_python_variable_is_set_and_removed() -> None:
