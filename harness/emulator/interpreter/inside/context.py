@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping
 
 from .indentation import indent_of, indented
-from .kernel import Kernel, KernelStartError, Message
+from .kernel import Kernel, KernelStartError, Message, real_folder
 from .languages import Language
 from .output import Line, Progress, error_line
 
@@ -107,7 +107,7 @@ class Context:
         Raises:
             FolderError: the language says that it is not there (Python's `%cd` does not).
         """
-        entering = await self._run_silently(self.language.change_folder(self.cwd))
+        entering = await self._run_silently(self.language.change_folder(real_folder(self.cwd)))
         if entering.progress.failed:
             raise FolderError("Failed to set working directory")
 
@@ -170,7 +170,7 @@ class Context:
     async def _wake(self) -> None:
         with contextlib.suppress(KernelStartError):  # the code then finds no kernel, and says so
             await self.open()
-            await self._run_silently(self.language.change_folder(self.cwd))
+            await self._run_silently(self.language.change_folder(real_folder(self.cwd)))
 
     async def _until_settled(self) -> AsyncGenerator[Line, None]:
         """Waits for what must happen before the next code, with signs of life."""

@@ -14,13 +14,21 @@ from jupyter_client.manager import AsyncKernelManager
 
 from .languages import Language
 
-__all__ = ["Kernel", "KernelStartError"]
+__all__ = ["Kernel", "KernelStartError", "real_folder"]
 
 _START_TIMEOUT_S = 60.0
 _ASK_AGAIN_S = 0.3
-_HOME = os.environ.get("SANDBOX_HOME", "/home/user")
+_HOME = "/home/user"
+_REAL_HOME = os.environ.get("SANDBOX_HOME", _HOME)  # another one where nothing is isolated
 
 Message = dict[str, Any]
+
+
+def real_folder(shown: str) -> str:
+    """Where the kernel finds a folder that clients name."""
+    if shown == _HOME or shown.startswith(f"{_HOME}/"):
+        return _REAL_HOME + shown[len(_HOME) :]
+    return shown
 
 
 class KernelStartError(Exception):
@@ -82,7 +90,7 @@ class Kernel:
         manager = _Manager()
         manager.language = language
         try:
-            await manager.start_kernel(cwd=_HOME)
+            await manager.start_kernel(cwd=_REAL_HOME)
         except OSError as error:
             raise KernelStartError(f"Failed to create context: {error}") from error
         kernel = cls(manager, on_message, on_death)
