@@ -24,6 +24,7 @@ from harness.emulator.isolation import Network, Sandbox, SandboxGoneError, Sandb
 from harness.emulator.life import EndReason, NewSandbox, SandboxLife, SandboxState
 from harness.emulator.plans import CreationRate, Plan
 from harness.emulator.service_clock import ServiceClock
+from harness.emulator.volumes import Volumes
 from harness.errors import BrokenError
 
 __all__ = ["Sandboxes", "no_such_sandbox"]
@@ -49,6 +50,7 @@ class Sandboxes:
         network: what every sandbox can reach.
         interpreter: whether sandboxes of the code interpreter's template run code; their
             environment then holds what that needs.
+        volumes: what they may mount.
         internet: what stands for the internet; where it has no host, there is none.
 
     Attributes:
@@ -64,6 +66,7 @@ class Sandboxes:
         plan: Plan = Plan.NONE,
         network: Network = Network.NONE,
         interpreter: bool = False,
+        volumes: Volumes | None = None,
         internet: Internet = _NO_INTERNET,
     ) -> None:
         self.clock = clock
@@ -73,6 +76,7 @@ class Sandboxes:
         self._after_images = after_images
         self._network = network
         self.interpreter = interpreter
+        self._volumes = volumes
         self.internet = self._first_internet = internet
         self._rules: dict[str, EgressRules] = {}
         self._rate = CreationRate(clock, self.limits)
@@ -169,6 +173,7 @@ class Sandboxes:
                 envs=envs,
                 network=self._network,
                 layer=template.image.layer,
+                mounts=self._volumes.mounts(asked.volume_mounts) if self._volumes else (),
             )
         except BrokenError as error:
             raise ApiError(

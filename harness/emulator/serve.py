@@ -30,12 +30,14 @@ from harness.emulator.listener import HOST, Listener, bind
 from harness.emulator.ownership import Ownership, this_process
 from harness.emulator.plans import Plan
 from harness.emulator.sandboxes import Sandboxes
+from harness.emulator.secret_store import SecretStore
 from harness.emulator.server import EmulatorApplication
 from harness.emulator.service import EmulatedService
 from harness.emulator.service_clock import ServiceClock
 from harness.emulator.snapshots import Snapshots
 from harness.emulator.state_folder import default_base, state_folder
 from harness.emulator.templates import TemplateEnvironment
+from harness.emulator.volumes import Volumes
 from harness.errors import BrokenError
 
 __all__ = ["Running", "ServeOptions", "serve"]
@@ -157,6 +159,7 @@ async def _service(
     clock = ServiceClock()
     async with host:
         after_images = AfterImages(host)
+        volumes = Volumes(folder / "volumes")
         sandboxes = Sandboxes(
             host,
             clock,
@@ -164,6 +167,7 @@ async def _service(
             plan=options.plan,
             network=options.network,
             interpreter=options.interpreter,
+            volumes=volumes,
         )
         catalogue = Catalogue(clock=clock)
         uploads = Uploads(folder / "uploads")
@@ -177,6 +181,8 @@ async def _service(
                 credentials=Credentials(),
                 catalogue=catalogue,
                 builder=builder,
+                volumes=volumes,
+                secrets=SecretStore(clock),
                 sandboxes=sandboxes,
                 snapshots=Snapshots(host, sandboxes, catalogue),
                 after_images=after_images,
@@ -237,6 +243,7 @@ def _running(service: EmulatedService, port: int, proxy_env: Mapping[str, str]) 
         env={
             "E2B_API_URL": url,
             "E2B_SANDBOX_URL": url,
+            "E2B_VOLUME_API_URL": url,
             "E2B_API_KEY": service.credentials.api_key,
         },
         proxy_env=proxy_env,

@@ -14,8 +14,10 @@ from harness.emulator.faults import Faults
 from harness.emulator.ledger import Ledger
 from harness.emulator.ownership import Ownership
 from harness.emulator.sandboxes import Sandboxes
+from harness.emulator.secret_store import SecretStore
 from harness.emulator.service_clock import ServiceClock
 from harness.emulator.snapshots import Snapshots
+from harness.emulator.volumes import Volumes
 
 __all__ = ["EmulatedService"]
 
@@ -32,6 +34,8 @@ class EmulatedService:
         credentials: the API key and the admin token.
         catalogue: the templates.
         builder: builds templates.
+        volumes: folders that outlive sandboxes.
+        secrets: what is written and never read.
         sandboxes: the sandboxes.
         snapshots: files of sandboxes that others start from.
         after_images: files of those that ended.
@@ -45,6 +49,8 @@ class EmulatedService:
     credentials: Credentials
     catalogue: Catalogue
     builder: Builder
+    volumes: Volumes
+    secrets: SecretStore
     sandboxes: Sandboxes
     snapshots: Snapshots
     after_images: AfterImages

@@ -89,6 +89,8 @@ class Admin:
         await self._service.snapshots.clear()
         await self._service.builder.reset()
         self._service.catalogue.reset()
+        self._service.secrets.clear()
+        await self._service.volumes.clear()
         self._service.faults.clear()
         self._service.ledger.clear()
         self._service.clock.rewind()

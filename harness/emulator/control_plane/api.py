@@ -10,14 +10,18 @@ from harness.emulator.control_plane.build_routes import UPLOAD_PREFIX, BuildRout
 from harness.emulator.control_plane.network_routes import NetworkRoutes
 from harness.emulator.control_plane.observation import Observation
 from harness.emulator.control_plane.sandbox_routes import SandboxRoutes
+from harness.emulator.control_plane.secret_routes import SecretRoutes
 from harness.emulator.control_plane.snapshot_routes import SnapshotRoutes
 from harness.emulator.control_plane.tag_routes import TagRoutes
 from harness.emulator.control_plane.template_routes import TemplateRoutes
+from harness.emulator.control_plane.volume_routes import CONTENT_PREFIX, VolumeRoutes
 from harness.emulator.exchange import exchange_of
 from harness.emulator.routes import Route, RouteTable
 from harness.emulator.service import EmulatedService
 
 __all__ = ["ControlPlane"]
+
+_OWN_TOKENS = (UPLOAD_PREFIX, CONTENT_PREFIX)
 
 
 class ControlPlane:
@@ -39,6 +43,8 @@ class ControlPlane:
                 *NetworkRoutes(service).routes(),
                 *TemplateRoutes(service).routes(),
                 *BuildRoutes(service).routes(),
+                *VolumeRoutes(service).routes(),
+                *SecretRoutes(service).routes(),
                 *TagRoutes(service).routes(),
             ]
         )
@@ -58,7 +64,7 @@ class ControlPlane:
     async def _dispatch(self, request: Request) -> Response:
         raw_path = request.scope["raw_path"].decode("latin-1")
         match = self.table.find(request.method, raw_path)
-        if raw_path != "/health" and not raw_path.startswith(UPLOAD_PREFIX):
+        if raw_path != "/health" and not raw_path.startswith(_OWN_TOKENS):
             self._service.credentials.check_api_key(request.headers.get("x-api-key"))
         if match is None:
             raise self._refusal(request, raw_path)
