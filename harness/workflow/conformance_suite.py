@@ -74,10 +74,12 @@ class Sorting:
     Attributes:
         areas: name and patterns, the first that fits counts.
         left_out: the list, with a reason each.
+        by_name: the areas whose tests ask for sandboxes by public host names.
     """
 
     areas: tuple[tuple[str, tuple[str, ...]], ...]
     left_out: tuple[LeftOut, ...]
+    by_name: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls) -> Sorting:
@@ -87,6 +89,7 @@ class Sorting:
         return cls(
             areas=tuple((area["name"], tuple(area["tests"])) for area in areas),
             left_out=tuple(LeftOut(tests=row["tests"], reason=row["reason"]) for row in left_out),
+            by_name=frozenset(area["name"] for area in areas if area.get("by_name", False)),
         )
 
     def area(self, nodeid: str) -> str:
@@ -95,6 +98,10 @@ class Sorting:
             if any(fnmatch.fnmatchcase(nodeid, pattern) for pattern in patterns):
                 return name
         return OTHER_AREA
+
+    def is_by_name(self, nodeid: str) -> bool:
+        """Whether a test asks for a sandbox by its public host name."""
+        return self.area(nodeid) in self.by_name
 
     def why_left_out(self, nodeid: str) -> str | None:
         """The reason for leaving a test out; None where it counts."""

@@ -18,6 +18,8 @@ from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 
+from packaging.version import Version
+
 from harness.clock import Clock, SystemClock
 from harness.emulator.attach import Emulator
 from harness.errors import BrokenError, UsageError
@@ -34,6 +36,7 @@ from harness.workflow.processes import run_child
 __all__ = ["MATRIX", "Client", "Language", "Row", "chosen", "run_versions"]
 
 SESSION = "versions"
+FIRST_WITH_SANDBOX_URL = Version("2.20")
 TEST_REQUIREMENTS = ("pytest>=9", "pytest-timeout>=2.4", "httpx>=0.28")
 NPM_TIMEOUT_S = 300.0
 _SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -64,6 +67,16 @@ class Client:
     def name(self) -> str:
         """As a person names it: "python-2.45.1"."""
         return f"{self.language}-{self.version}"
+
+    @property
+    def only_public_names(self) -> bool:
+        """Whether it is too old for E2B_SANDBOX_URL, so that only a proxy leads to sandboxes.
+
+        Source: e2b 2.4.2 and 2.20.0 e2b/connection_config.py.
+        """
+        if self.language is not Language.PYTHON or self.version == NEWEST:
+            return False
+        return Version(self.version) < FIRST_WITH_SANDBOX_URL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +159,8 @@ def run_versions(
             _emulator(client, settings) as emulator,
             tempfile.TemporaryDirectory(prefix="harness-versions-") as folder,
         ):
-            rows.append(run(client, settings, Path(folder), emulator.env))
+            env = emulator.proxy_env if client.only_public_names else emulator.env
+            rows.append(run(client, settings, Path(folder), env))
     verdict = Verdict(
         session=SESSION,
         endpoint="emulator",
@@ -165,9 +179,9 @@ def run_versions(
 
 def _emulator(client: Client, settings: Settings) -> Emulator:
     if client.language is not Language.INTERPRETER:
-        return Emulator()
+        return Emulator("--proxy")
     templates = settings.testing_env / "templates"
-    return Emulator("--interpreter", template_dir=templates)
+    return Emulator("--proxy", "--interpreter", template_dir=templates)
 
 
 def _run_python(client: Client, settings: Settings, place: Path, env: dict[str, str]) -> Row:

@@ -100,3 +100,10 @@ def test_left_out_list_gives_a_reason_each() -> None:
     assert all(isinstance(row, LeftOut) and len(row.reason) > 20 for row in sorting.left_out)
     assert sorting.why_left_out("tests/sync/sandbox_sync/test_network.py::test_deny_all_traffic")
     assert sorting.why_left_out("tests/sync/sandbox_sync/files/test_read.py::test_read") is None
+
+
+def test_tests_by_public_host_name_are_attached_by_proxy() -> None:
+    """They alone need what no resolver knows."""
+    sorting = Sorting.load()
+    assert sorting.is_by_name("tests/sync/sandbox_sync/test_host.py::test_ping_server")
+    assert not sorting.is_by_name("tests/sync/sandbox_sync/files/test_read.py::test_read_file")

@@ -71,3 +71,18 @@ def test_run_versions_without_a_contract_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         run_versions(chosen(["js-2.51.0"]), settings, say=print)
     assert "contract_js" in caught.value.happened
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("python-2.4.2", True),
+        ("python-2.20.0", False),
+        ("python-newest", False),
+        ("js-2.4.2", False),
+    ],
+)
+def test_clients_without_the_sandbox_s_variable_come_by_proxy(name: str, *, expected: bool) -> None:
+    """An old Python client knows only public host names; Node's own proxy support is not as old."""
+    [client] = chosen([name])
+    assert client.only_public_names is expected
