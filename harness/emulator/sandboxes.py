@@ -20,7 +20,7 @@ from harness.emulator.credentials import new_id, new_token
 from harness.emulator.egress import NOWHERE, EgressRules, replace_rules, rules_of
 from harness.emulator.internet import Internet
 from harness.emulator.interpreter import INTERPRETER_TEMPLATE, open_interpreter
-from harness.emulator.isolation import Network, Sandbox, SandboxGoneError, SandboxHost
+from harness.emulator.isolation import GuestError, Network, Sandbox, SandboxGoneError, SandboxHost
 from harness.emulator.life import EndReason, NewSandbox, SandboxLife, SandboxState
 from harness.emulator.plans import CreationRate, Plan
 from harness.emulator.service_clock import ServiceClock
@@ -205,11 +205,9 @@ class Sandboxes:
         }
 
     async def _open(self, guest: Sandbox, asked: NewSandbox, envs: Mapping[str, str]) -> None:
-        sandbox_id = guest.sandbox_id
-        self._rules[sandbox_id] = rules_of(asked)
+        self._rules[guest.sandbox_id] = rules_of(asked)
         if self.internet.hosts:
-            serving = await self.internet.open(guest, lambda: self._rules.get(sandbox_id, NOWHERE))
-            self._keep(serving)
+            await self._open_internet(guest)
         if self.interpreter and asked.template.image.environment == INTERPRETER_TEMPLATE:
             await open_interpreter(guest, dict(envs))
         image = asked.template.image
@@ -221,6 +219,18 @@ class Sandboxes:
             raise ApiError(
                 500, f"Failed to create sandbox: {error}", error_code="sandbox_create_failed"
             ) from error
+
+    async def _open_internet(self, guest: Sandbox) -> None:
+        sandbox_id = guest.sandbox_id
+        try:
+            serving = await self.internet.open(guest, lambda: self._rules.get(sandbox_id, NOWHERE))
+        except GuestError as error:
+            raise ApiError(
+                500,
+                f"Failed to create sandbox: {error.message}",
+                error_code="sandbox_create_failed",
+            ) from error
+        self._keep(serving)
 
     # Living
 
