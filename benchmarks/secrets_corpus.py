@@ -46,16 +46,14 @@ def ours(count: int) -> tuple[Counter[str], Counter[str], int, int]:
 
 
 def lines_of(count: int) -> list[tuple[str, str, bytes]]:
-    """Encoding, kind and a line of a log for the scanners that know no values."""
-    return [
-        (
-            encoding,
-            kind,
-            b"2026-01-01 INFO password=" + encode(secret.reveal()).replace(b"\n", b" "),
-        )
-        for kind, secret in fake_secrets(SEED, count)
-        for encoding, encode in ENCODINGS.items()
-    ]
+    """Encoding, kind and a line of a log for the scanners that know no values; half have a key."""
+    lines = []
+    for number, (kind, secret) in enumerate(fake_secrets(SEED, count)):
+        before, after = (b'password="', b'"') if number % 2 else (b"got ", b" here")
+        for encoding, encode in ENCODINGS.items():
+            written = encode(secret.reveal()).replace(b"\n", b" ")
+            lines.append((encoding, kind, b"2026-01-01 INFO " + before + written + after))
+    return lines
 
 
 def by_detect_secrets(path: Path) -> set[int]:
@@ -90,7 +88,9 @@ def main() -> None:
     benign = list(benign_lines(SEED, 10_000))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "corpus.log"
-        path.write_bytes(b"\n".join(line for _, _, line in lines) + b"\n")
+        # UTF-16 as text: a file that is no UTF-8 is none for the others.
+        shown = [line.replace(b"\0", b"").decode("utf-8", "replace") for _, _, line in lines]
+        path.write_text("\n".join(line.replace("\r", " ") for line in shown) + "\n")
         clean = Path(folder) / "benign.log"
         clean.write_bytes(b"\n".join(benign) + b"\n")
         theirs = {

@@ -165,12 +165,17 @@ class KnownValues:
         for needle in needles.values():
             beginnings.setdefault(needle.data[:_BEGINNING_BYTES], []).append(needle)
         self._table = tuple(beginnings.values())
-        self._automaton = _automaton(beginnings)
+        self._beginnings = tuple(beginnings)
+        self._automaton: BytesAhoCorasick | None = None
         self._marks = tuple(marks)
         self._joined: _Joined | None = None
 
     def spans(self, data: bytes) -> list[Span]:
         """Where values stand, in order; spans that overlap are one, named after the longest."""
+        if self._marks and not any(byte in data for byte in _LINE_BREAKS):
+            return self.sight(data).spans  # one automaton is enough for who searches
+        if self._automaton is None:
+            self._automaton = _automaton(self._beginnings)
         found: list[Span] = []
         for index, start, _ in self._automaton.find_matches_as_indexes(data, overlapping=True):
             found += _whole(self._table[index], data, start)

@@ -14,11 +14,14 @@ import hashlib
 import html
 import io
 import json
+import pickle
 import quopri
 import shlex
+import sqlite3
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape, quoteattr
 
@@ -26,7 +29,7 @@ from harness.redaction.known import Strength, strength
 from harness.redaction.scan import Scanner, ScanResult
 from harness.secret_values import Secret
 
-__all__ = ["BENIGN", "PLANTS", "blind_spots"]
+__all__ = ["BENIGN", "FILES", "PLANTS", "blind_spots"]
 
 
 def _tar(content: bytes) -> bytes:
@@ -43,6 +46,15 @@ def _zip(content: bytes) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("inner/log.txt", content)
     return buffer.getvalue()
+
+
+def _sqlite(value: str) -> bytes:
+    """In a cell that lies over the border of two pages."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE t (x)")
+        database.execute("INSERT INTO t VALUES (?)", ["y" * 4060 + value + "z" * 9000])
+        database.commit()
+        return database.serialize()
 
 
 def _base64_at(offset: int, *, urlsafe: bool = False) -> Callable[[str], bytes]:
@@ -75,11 +87,30 @@ PLANTS: dict[str, Callable[[str], bytes]] = {
     "python": lambda value: repr(value).encode(),
     "csv": lambda value: ('"' + value.replace('"', '""') + '"').encode(),
     "over two lines": lambda value: f"{value[:3]}\n{value[3:]}".encode(),
+    "over two records": lambda value: "\n".join(
+        json.dumps({"part": part}, ensure_ascii=False)
+        for part in (value[: len(value) // 2], value[len(value) // 2 :])
+    ).encode(),
+    "base64 of gzip": lambda value: base64.b64encode(gzip.compress(value.encode())),
+    "base64 of base64": lambda value: base64.b64encode(base64.b64encode(value.encode())),
+    "hex of base64": lambda value: binascii.hexlify(base64.b64encode(value.encode())),
+    "url of json": lambda value: quote(json.dumps({"field": value}), safe="").encode(),
+    "base64 of gzip of json": lambda value: base64.b64encode(
+        gzip.compress(json.dumps({"field": value}).encode())
+    ),
+    "pickle": lambda value: pickle.dumps({"field": [value]}),
+    "sqlite": _sqlite,
     "gzip": lambda value: gzip.compress(f"a line\n{value}\n".encode()),
     "zip": lambda value: _zip(f"a line\n{value}\n".encode()),
     "tar": lambda value: _tar(f"a line\n{value}\n".encode()),
     "zip in tar": lambda value: _tar(_zip(value.encode())),
 }
+
+# Those that are a file of their own; the others stand in a text.
+FILES = frozenset({"gzip", "zip", "tar", "zip in tar", "pickle", "sqlite"})
+
+# Half of a shorter value is everywhere: cut in two by a record's border it is not looked for.
+_HALVED_MIN = 8
 
 _HEX = hashlib.sha256(b"planted").hexdigest()
 _JWT_PART = base64.urlsafe_b64encode(b'{"planted": "%s"}' % _HEX[:9].encode()).decode().strip("=")
@@ -136,7 +167,12 @@ def _plants(secret: Secret) -> dict[str, bytes]:
     value = secret.reveal()
     kind = strength(value) if value else Strength.PLACEHOLDER
     if kind is Strength.STRONG and _encodable(value):
-        return {name: plant(value) for name, plant in PLANTS.items()}
+        short = len(value) < _HALVED_MIN
+        return {
+            name: plant(value)
+            for name, plant in PLANTS.items()
+            if not (short and name == "over two records")
+        }
     if kind is Strength.WEAK:
         return {"its field": f"{secret.name}={value}".encode("utf-8", "surrogateescape")}
     return {}
@@ -151,7 +187,7 @@ def _encodable(value: str) -> bool:
 
 
 def _finds(scanner: Scanner, planted: bytes, kind: str, *, name: str) -> bool:
-    archive = name in {"gzip", "zip", "tar", "zip in tar"}
+    archive = name in FILES
     result = ScanResult()
     content = planted.removeprefix(b"before ").removesuffix(b" after") if archive else planted
     scanner.scan_bytes(content, result, shown="planted")

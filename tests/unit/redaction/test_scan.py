@@ -21,6 +21,7 @@ import pytest
 
 from harness.redaction.scan import MAX_FINDINGS_OF_A_KIND, ScanLimits, Scanner, ScanResult
 from harness.redaction.self_test import DETECTABLE, PLANTS
+from harness.redaction.self_test import FILES as ARCHIVES
 from harness.secret_values import Secret
 
 PASSWORD = "p4ss'w\"rd&<é/%+=x"  # pragma: allowlist secret
@@ -54,7 +55,6 @@ def kinds(result: ScanResult) -> set[str]:
     return {finding.kind for finding in result.findings}
 
 
-ARCHIVES = {"gzip", "zip", "tar", "zip in tar"}
 # An archive in the middle of a file is no archive.
 COMBINATIONS = [
     (form, kind)
@@ -63,7 +63,7 @@ COMBINATIONS = [
     if form not in ARCHIVES or kind in {"bare", "log.gz"}
 ]
 # Their bytes, or the place that they have, make a file one without lines.
-WITHOUT_LINES = ARCHIVES | {"base64 wrapped", "over two lines", "utf-16"}
+WITHOUT_LINES = ARCHIVES | {"base64 wrapped", "over two lines", "over two records", "utf-16"}
 
 
 @pytest.mark.parametrize(("form", "kind"), COMBINATIONS)
@@ -76,7 +76,7 @@ def test_scan_every_form_in_every_kind_of_file_is_found(form: str, kind: str) ->
         result = scan(content)
         assert kinds(result) == {secret.name}
         assert result.unread == []
-        if kind in LINES and form not in WITHOUT_LINES:
+        if kind in LINES and form not in WITHOUT_LINES and " of " not in form:
             assert {finding.line for finding in result.findings} == {LINES[kind]}
 
 

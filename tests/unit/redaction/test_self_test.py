@@ -1,5 +1,6 @@
 """A scan that would not have found a secret does not call anything clean."""
 
+import importlib
 import re
 
 import pytest
@@ -12,7 +13,9 @@ from harness.redaction.self_test import PLANTS, blind_spots
 from harness.secret_values import Secret
 
 # What no search in one piece sees.
-ARCHIVES = re.compile(r"gzip|zip|tar|zip in tar|over two lines|base64 wrapped|.* in .*")
+ARCHIVES = re.compile(
+    r"gzip|zip|tar|pickle|sqlite|over two (?:lines|records)|base64 wrapped|.* (?:in|of) .*"
+)
 VALUES = (
     Secret("MYSQL_PASSWORD", "p4ss'w\"rd&<é/%+=x\\"),  # pragma: allowlist secret
     Secret("API_TOKEN", "tok-" + "7f3a9c" * 4),
@@ -72,3 +75,26 @@ def test_known_values_spans_are_in_order_and_apart() -> None:
         ("OUTER", b"x-inner-value-x"),
         ("INNER", b"inner-value"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "missed"),
+    [
+        ("search", "found_in_two_parts", "over two records"),
+        ("search", "layer_of", "base64 of gzip"),
+        ("layers", "encoded_text", "base64 of base64"),
+        ("layers", "_packed_run", "base64 of gzip"),
+        ("layers", "_unescaped", "url of json"),
+        ("layers", "_compressed", "base64 of gzip"),
+        ("scan", "archive_kind", "zip in tar"),
+    ],
+)
+def test_blind_spots_without_one_rule_are_named(
+    module: str, function: str, missed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rule of the search is needed: without it the scan says what it is blind to."""
+    nothing = None if function in {"layer_of", "archive_kind"} else ()
+    place = importlib.import_module(f"harness.redaction.{module}")
+    monkeypatch.setattr(place, function, lambda *_, **__: nothing)
+    token = Secret("TOKEN", 'Xk29/fq71+Lm83=Zt"&é')
+    assert f"TOKEN as {missed}" in blind_spots(Scanner([token]), [token])
