@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from harness.clock import format_instant
+from harness.emulator.internet import Internet, parse_internet
 from harness.emulator.interpreter import INTERPRETER_PACKAGES
 from harness.emulator.isolation import IsolationMode, Network
 from harness.emulator.ledger import Entry
@@ -53,6 +54,9 @@ def serve_command(
         IsolationMode, typer.Option(help="What stands between a sandbox and this machine.")
     ] = IsolationMode.BUBBLEWRAP,
     network: Annotated[Network, typer.Option(help="What sandboxes can reach.")] = Network.NONE,
+    internet: Annotated[
+        Path | None, typer.Option(help="A JSON file: what stands for the internet.")
+    ] = None,
     requirements: Annotated[
         Path | None, typer.Option(help="A requirements file: what the templates offer.")
     ] = None,
@@ -114,6 +118,7 @@ def serve_command(
         network=network,
         environment=environment,
         interpreter=interpreter,
+        internet=_internet(internet, isolation, network),
         state_base=state_dir,
         pool_size=pool,
         plan=plan,
@@ -129,6 +134,26 @@ def serve_command(
             on_request=None if quiet or as_json else _print_request,
         )
     )
+
+
+def _internet(file: Path | None, isolation: IsolationMode, network: Network) -> Internet:
+    if file is None:
+        return Internet()
+    if isolation is not IsolationMode.BUBBLEWRAP or network is not Network.NONE:
+        raise UsageError(
+            "--internet was asked for where sandboxes share this machine's network",
+            expected="--isolation bubblewrap and --network none",
+            next_step=f"harness emulator serve --internet {file}",
+        )
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the stand-in internet cannot be read: {error}",
+            expected=f"a JSON file at {file}",
+            next_step="write the file, as docs/reference/emulator.md shows it",
+        ) from error
+    return parse_internet(document)
 
 
 def template_folder() -> Path:

@@ -89,7 +89,10 @@ class Internet:
         task = asyncio.create_task(self._serve(guest, rules, opened))
         await asyncio.wait((opened, task), return_when=asyncio.FIRST_COMPLETED)
         if not opened.done():
-            await task
+            try:
+                await task
+            except ExceptionGroup as group:
+                raise group.exceptions[0] from group
         return task
 
     async def _serve(self, guest: Sandbox, rules: Rules, opened: asyncio.Future[None]) -> None:

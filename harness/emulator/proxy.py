@@ -23,7 +23,7 @@ from harness.emulator.exchange import Exchange, exchange_of
 from harness.emulator.isolation import GuestError, GuestStream
 from harness.emulator.life import SandboxLife
 
-__all__ = ["TRAFFIC_HEADER", "PortProxy", "admits_traffic", "masked_host"]
+__all__ = ["TRAFFIC_HEADER", "PortProxy", "admits_traffic", "canonical_name", "masked_host"]
 
 _HOP_BY_HOP = frozenset(
     {
@@ -46,6 +46,14 @@ def masked_host(network: Mapping[str, Any] | None, port: int, host: str) -> str:
     """The Host that a sandbox's server sees: its creator's mask, else the client's own."""
     mask = (network or {}).get("maskRequestHost")
     return str(mask).replace("${PORT}", str(port)) if mask else host
+
+
+def canonical_name(name: bytes) -> bytes:
+    """A header's name as E2B's proxy writes it.
+
+    Source: Go net/textproto CanonicalMIMEHeaderKey, which net/http applies to all it passes on.
+    """
+    return b"-".join(part.capitalize() for part in name.split(b"-"))
 
 
 def admits_traffic(life: SandboxLife, headers: Headers) -> bool:
@@ -146,14 +154,14 @@ class _ForwardedAnswer(Response):
         path: bytes = scope["raw_path"]
         if scope["query_string"]:
             path += b"?" + scope["query_string"]
-        headers = [(b"host", self._host.encode("latin-1"))]
+        headers = [(b"Host", self._host.encode("latin-1"))]
         headers += [
-            (name, value)
+            (canonical_name(name), value)
             for name, value in scope["headers"]
             if name not in _HOP_BY_HOP and name != b"host"
         ]
         if b"chunked" in dict(scope["headers"]).get(b"transfer-encoding", b""):
-            headers.append((b"transfer-encoding", b"chunked"))
+            headers.append((b"Transfer-Encoding", b"chunked"))
         head = h11.Request(method=scope["method"], target=path, headers=headers)
         return self._http.send(head) or b""
 

@@ -24,6 +24,7 @@ from harness.emulator.catalogue import BUILT_IN_NAMES, Catalogue
 from harness.emulator.credentials import Credentials, new_id
 from harness.emulator.faults import Faults
 from harness.emulator.front import E2B_DOMAINS, Front
+from harness.emulator.internet import Internet
 from harness.emulator.isolation import IsolationMode, Network, SandboxHost
 from harness.emulator.ledger import Entry, Ledger
 from harness.emulator.listener import HOST, Listener, bind
@@ -59,6 +60,7 @@ class ServeOptions:
         environment: what the templates offer; None is a bare Python.
         interpreter: whether sandboxes of the code interpreter's template run code;
             `environment` then holds what that needs.
+        internet: what stands for the internet; without a host there is none.
         state_base: where its folder is made; None is the user's temp folder.
         pool_size: how many sandboxes wait ready.
         plan: what the team may do.
@@ -76,6 +78,7 @@ class ServeOptions:
     network: Network = Network.NONE
     environment: TemplateEnvironment | None = None
     interpreter: bool = False
+    internet: Internet = field(default_factory=Internet)
     state_base: Path | None = None
     pool_size: int = 2
     plan: Plan = Plan.NONE
@@ -167,6 +170,7 @@ async def _service(
             plan=options.plan,
             network=options.network,
             interpreter=options.interpreter,
+            internet=options.internet,
             volumes=volumes,
         )
         catalogue = Catalogue(clock=clock)

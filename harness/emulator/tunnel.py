@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from harness.emulator.isolation import GuestError, GuestStream, SandboxGoneError
 from harness.emulator.ledger import Entry
 from harness.emulator.life import SandboxLife
-from harness.emulator.proxy import admits_traffic, masked_host
+from harness.emulator.proxy import admits_traffic, canonical_name, masked_host
 from harness.emulator.routing import Target
 from harness.emulator.service import EmulatedService
 
@@ -122,8 +122,8 @@ class Tunnel(asyncio.Protocol):
         async with life.guest.stream("tcp.dial", port=port) as stream:
             await anext(stream)  # connected
             host = masked_host(life.asked.network, port, Headers(raw=self._headers).get("host", ""))
-            headers = [(n, v) for n, v in self._headers if n.lower() != b"host"]
-            head = upgrade_head(self._method, self._url, [(b"host", host.encode()), *headers])
+            headers = [(canonical_name(n), v) for n, v in self._headers if n.lower() != b"host"]
+            head = upgrade_head(self._method, self._url, [(b"Host", host.encode()), *headers])
             await stream.send(head)
             both = (
                 asyncio.ensure_future(self._pass_in(stream)),

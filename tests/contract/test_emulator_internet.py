@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import trustme
 from e2b import InvalidArgumentException, Sandbox, SandboxException
 
-from harness.emulator.attach import AdminClient
+from harness.emulator.attach import AdminClient, Emulator, admin
 
 MakeSandbox = Callable[..., Sandbox]
 ALL = "0.0.0.0/0"
@@ -210,3 +211,15 @@ def test_transform_sets_headers_on_the_way_out(
     assert told(ONE) == ["x-told: by-the-client"]
     sandbox.update_network({})
     assert told("api.example.com") == ["x-told: by-the-client"]
+
+
+def test_stand_in_without_namespaces_is_refused_and_touches_nothing() -> None:
+    """Where a sandbox has this machine's network, no address and no file of it changes."""
+    resolver = Path("/etc/resolv.conf")
+    before = resolver.read_bytes() if resolver.is_file() else None
+    with Emulator("--isolation", "process", "--bare") as emulator:
+        admin(emulator.endpoint).set_internet([{"ports": {"80": "127.0.0.1:9"}}])
+        env = emulator.endpoint.env
+        with pytest.raises(SandboxException, match="needs namespaces"):
+            Sandbox.create(api_key=env["E2B_API_KEY"], api_url=env["E2B_API_URL"])
+    assert (resolver.read_bytes() if resolver.is_file() else None) == before

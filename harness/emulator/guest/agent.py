@@ -348,6 +348,9 @@ class Agent:
     def _open_internet(self, channel: Channel, request: Json) -> None:
         from .internet import Internet  # noqa: PLC0415 - only where there is a stand-in
 
+        if self._config["users"] == "none":
+            # The addresses and files would be this machine's own.
+            raise Fault("failed_precondition", "a stand-in internet needs namespaces")
         self._internet = Internet()
         self._internet.open(channel, request)
 
