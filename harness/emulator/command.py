@@ -36,6 +36,9 @@ def _root() -> None:
 def serve_command(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Makes ids the same after each start and reset.")
+    ] = None,
     proxy: Annotated[
         bool,
         typer.Option("--proxy", help="Also a proxy with TLS, for clients without E2B's variables."),
@@ -111,6 +114,7 @@ def serve_command(
     )
     options = ServeOptions(
         port=port,
+        seed=seed,
         proxy=proxy or bool(proxy_port or domain),
         proxy_port=proxy_port,
         domains=tuple(name.lower() for name in domain or ()),

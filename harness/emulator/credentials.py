@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import random
 import secrets
 import string
 from datetime import datetime
 
 from harness.emulator.answers import ApiError
 
-__all__ = ["Credentials", "SignatureError", "check_signature", "new_id", "new_token"]
+__all__ = ["Credentials", "SignatureError", "check_signature", "new_id", "new_token", "seed_ids"]
 
 KEY_PREFIX = "e2b_"
 _ID_ALPHABET = string.ascii_lowercase + string.digits
@@ -27,9 +28,23 @@ class SignatureError(Exception):
     """A file URL is not, or no longer, signed for what it asks."""
 
 
+class _Ids:
+    """Where ids come from in this process, which is one emulator."""
+
+    source: random.Random = random.SystemRandom()
+
+
+def seed_ids(seed: int | None) -> None:
+    """Has ids come in an order of their own for each seed, from its beginning; None is chance.
+
+    Tokens stay a matter of chance.
+    """
+    _Ids.source = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 - ids are no secrets
+
+
 def new_id(prefix: str) -> str:
     """An id in E2B's form: the prefix and 20 of [a-z0-9]."""
-    return prefix + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
+    return prefix + "".join(_Ids.source.choices(_ID_ALPHABET, k=_ID_LENGTH))
 
 
 def new_token() -> str:

@@ -21,7 +21,7 @@ from harness.emulator.admin import PREFIX as ADMIN_PREFIX
 from harness.emulator.after_images import AfterImages
 from harness.emulator.builds import Builder, Uploads
 from harness.emulator.catalogue import BUILT_IN_NAMES, Catalogue
-from harness.emulator.credentials import Credentials, new_id
+from harness.emulator.credentials import Credentials, new_id, seed_ids
 from harness.emulator.faults import Faults
 from harness.emulator.front import E2B_DOMAINS, Front
 from harness.emulator.internet import Internet
@@ -67,7 +67,7 @@ class ServeOptions:
         run_id: the run that unlabelled requests belong to; None makes one up.
         stamp: whether sandboxes are labelled with their owner.
         parent_pid: the process that it is not to outlive; None outlives everyone.
-        fault_seed: makes the probability of faults repeatable.
+        seed: makes ids, and the probability of faults, the same after each start and reset.
     """
 
     port: int = 0
@@ -85,7 +85,7 @@ class ServeOptions:
     run_id: str | None = None
     stamp: bool = True
     parent_pid: int | None = None
-    fault_seed: int | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,13 +170,14 @@ async def _service(
             plan=options.plan,
             network=options.network,
             interpreter=options.interpreter,
-            internet=options.internet,
             volumes=volumes,
+            internet=options.internet,
         )
         catalogue = Catalogue(clock=clock)
         uploads = Uploads(folder / "uploads")
         builder = Builder(host, catalogue, clock, uploads, network=options.network)
         run_id = options.run_id or new_id("run-")
+        seed_ids(options.seed)  # from here on, as after a reset
         expiry = asyncio.create_task(sandboxes.run_expiry())
         try:
             yield EmulatedService(
@@ -191,7 +192,8 @@ async def _service(
                 snapshots=Snapshots(host, sandboxes, catalogue),
                 after_images=after_images,
                 ledger=Ledger(),
-                faults=Faults(options.fault_seed),
+                faults=Faults(options.seed),
+                seed=options.seed,
                 ownership=Ownership(
                     clock, run_id=run_id, owner=this_process(), enabled=options.stamp
                 ),

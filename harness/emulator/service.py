@@ -42,6 +42,7 @@ class EmulatedService:
         ledger: the requests.
         faults: the weather.
         ownership: stamps sandboxes.
+        seed: what ids are made from, again after each reset; None is chance.
     """
 
     domain: str
@@ -57,6 +58,7 @@ class EmulatedService:
     ledger: Ledger
     faults: Faults
     ownership: Ownership
+    seed: int | None = None
 
     def domain_for(self, request: Request) -> str:
         """The domain of the sandboxes in the answer to a request.

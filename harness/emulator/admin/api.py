@@ -14,6 +14,7 @@ from harness.clock import format_instant
 from harness.emulator.admin.archive import tar_chunks
 from harness.emulator.after_images import KeptImage
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, error_answer
+from harness.emulator.credentials import seed_ids
 from harness.emulator.faults import FaultError
 from harness.emulator.internet import parse_internet
 from harness.emulator.life import SandboxLife
@@ -91,6 +92,7 @@ class Admin:
         self._service.catalogue.reset()
         self._service.secrets.clear()
         await self._service.volumes.clear()
+        seed_ids(self._service.seed)
         self._service.faults.clear()
         self._service.ledger.clear()
         self._service.clock.rewind()
