@@ -60,14 +60,25 @@ class Credentials:
         admin_token: what the admin interface asks for.
     """
 
-    __slots__ = ("admin_token", "api_key")
+    __slots__ = ("_further", "admin_token", "api_key")
 
     def __init__(self) -> None:
         self.api_key = KEY_PREFIX + secrets.token_hex(20)
         self.admin_token = new_token()
+        self._further: set[str] = set()
+
+    def admit(self) -> str:
+        """One more key that opens what the emulator's own opens."""
+        key = KEY_PREFIX + secrets.token_hex(20)
+        self._further.add(key)
+        return key
+
+    def revoke(self, key: str) -> None:
+        """Has a further key open nothing; an unknown one is fine."""
+        self._further.discard(key)
 
     def check_api_key(self, given: str | None) -> None:
-        """Accepts exactly the key of this emulator.
+        """Accepts exactly the keys of this emulator.
 
         Raises:
             ApiError: 401 with E2B's words for a missing, malformed or unknown key.
@@ -76,7 +87,8 @@ class Credentials:
             raise ApiError(401, "authorization header is missing")
         if not given.startswith(KEY_PREFIX):
             raise ApiError(401, "authorization header is malformed")
-        if not hmac.compare_digest(given.encode(), self.api_key.encode()):
+        known = (self.api_key, *self._further)
+        if not any(hmac.compare_digest(given.encode(), key.encode()) for key in known):
             raise ApiError(401, f"{_BAD_KEY}\nCannot get the team for the given API key")
 
     def admits_admin(self, given: str | None) -> bool:

@@ -13,6 +13,7 @@ from harness.emulator.control_plane.sandbox_routes import SandboxRoutes
 from harness.emulator.control_plane.secret_routes import SecretRoutes
 from harness.emulator.control_plane.snapshot_routes import SnapshotRoutes
 from harness.emulator.control_plane.tag_routes import TagRoutes
+from harness.emulator.control_plane.team_routes import TeamRoutes
 from harness.emulator.control_plane.template_routes import TemplateRoutes
 from harness.emulator.control_plane.volume_routes import CONTENT_PREFIX, VolumeRoutes
 from harness.emulator.exchange import exchange_of
@@ -34,6 +35,7 @@ class ControlPlane:
     def __init__(self, service: EmulatedService) -> None:
         self._service = service
         self._sandbox_routes = SandboxRoutes(service)
+        self._team_routes = TeamRoutes(service)
         self.table = RouteTable(
             [
                 Route(method="GET", pattern="/health", handler=_healthy),
@@ -45,6 +47,7 @@ class ControlPlane:
                 *BuildRoutes(service).routes(),
                 *VolumeRoutes(service).routes(),
                 *SecretRoutes(service).routes(),
+                *self._team_routes.routes(),
                 *TagRoutes(service).routes(),
             ]
         )
@@ -60,6 +63,7 @@ class ControlPlane:
     def reset(self) -> None:
         """Forgets what was remembered between requests."""
         self._sandbox_routes.reset()
+        self._team_routes.reset()
 
     async def _dispatch(self, request: Request) -> Response:
         raw_path = request.scope["raw_path"].decode("latin-1")
