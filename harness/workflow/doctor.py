@@ -7,7 +7,6 @@ work only is NOT_RUN with the words that users know.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import platform
 import shutil
 import sys
@@ -20,10 +19,11 @@ from harness.emulator.isolation import SandboxHost
 from harness.errors import HarnessError
 from harness.model.outcome import Outcome
 from harness.model.verdict import Check, Verdict
+from harness.orphans import key_fingerprint
 from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 from harness.settings import Settings
 
-__all__ = ["examine", "key_fingerprint"]
+__all__ = ["examine"]
 
 FREE_SPACE_BYTES = 3 * 1024**3  # the product's environment, the template and a run
 OLDEST_PYTHON = (3, 11)
@@ -47,11 +47,6 @@ def examine(root: Path, *, live: bool = False, clock: Clock | None = None) -> Ve
         duration_s=clock.monotonic_s() - started_s,
         checks=checks,
     )
-
-
-def key_fingerprint(key: str) -> str:
-    """Eight hex digits that stand for a key and give nothing of it away."""
-    return hashlib.sha256(b"harness key fingerprint\0" + key.encode()).hexdigest()[:8]
 
 
 def _checks(root: Path, *, live: bool) -> Iterator[Check]:
@@ -141,8 +136,11 @@ def _live(settings: Settings, *, ask: bool) -> Check:
     reason = settings.why_not_live()
     if reason is not None or settings.e2b_api_key is None:
         return Check(name="live", outcome=Outcome.NOT_RUN, reason=reason or "")
-    key = settings.e2b_api_key.reveal()
-    known = f"key {key_fingerprint(key)} is set, live tests are enabled"
+    try:
+        fingerprint = key_fingerprint(ApiEndpoint.from_settings(settings))
+    except HarnessError as error:
+        return Check(name="live", outcome=Outcome.FAILED, reason=str(error))
+    known = f"key {fingerprint} is set, live tests are enabled"
     if not ask:
         return Check(name="live", outcome=Outcome.PASSED, reason=f"{known} (ask with --live)")
     return _check("live", lambda: _ask_service(settings, known))
