@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +17,12 @@ import typer
 from harness.cli.invocation import command_line
 from harness.cli.parity_display import ProgressLines, print_difference, print_parity
 from harness.model.run import PipelineCase
+from harness.ports import Target
 from harness.settings import Settings
+from harness.targets.command import PRODUCT as COMMAND
+from harness.targets.command import CommandProgram, CommandTarget, variables_of
 from harness.targets.registry import load_target
-from harness.workflow.parity import ParityOptions, run_parity
+from harness.workflow.parity import PRODUCT, ParityOptions, run_parity
 from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
 from harness.workflow.parity_endpoint import FarEnd
 from harness.workflow.parity_selection import select_cases
@@ -37,7 +42,29 @@ def _noun() -> None:
 
 @app.command()
 def run(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- PROGRAM ...]", help="Compare this program, with --files."),
+    ] = None,
     *,
+    files: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="What the program runs in a copy of.")
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable of the program.")
+    ] = None,
+    deadline: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long the program may take.")
+    ] = 120.0,
+    template: Annotated[
+        str | None, typer.Option(help="E2B's template of the program's sandbox.")
+    ] = None,
+    package: Annotated[
+        list[str] | None, typer.Option(help="What the emulator's sandbox offers the program.")
+    ] = None,
+    compare_env: Annotated[
+        bool, typer.Option("--compare-env", help="Compare what the program's environment is.")
+    ] = False,
     live: Annotated[
         bool, typer.Option("--live", help="Compare with the real E2B; needs E2B_API_KEY.")
     ] = False,
@@ -73,7 +100,23 @@ def run(
 ) -> None:
     """Runs each case here twice and in a sandbox once, and compares everything."""
     settings = Settings.load()
-    target = load_target(TARGET, settings=settings, version=osiris)
+    program: CommandProgram | None = None
+    if words or files is not None:
+        program = CommandProgram(
+            words=tuple(words or ()),
+            folder=files or Path(),
+            path=os.pathsep.join(os.get_exec_path()),  # as the person's shell has it
+            env=variables_of(env or ()),
+            deadline_s=deadline,
+            template=template,
+            packages=tuple(package or ()),
+            compare_env=compare_env,
+        )
+    target: Target = (
+        CommandTarget(settings=settings, program=program)
+        if program
+        else load_target(TARGET, settings=settings, version=osiris)
+    )
     library = target.cases()
     cases = select_cases(library, names=case or (), expression=expression)
     if list_cases:
@@ -92,7 +135,9 @@ def run(
         require=require,
         accept=not no_allowances,
         allowances=allowances,
-        command=_again(far_end, osiris, allowances),
+        command=_again(far_end, osiris, allowances, program),
+        program=f"-- {shlex.join(program.words)}" if program else "",
+        product=COMMAND if program else PRODUCT,
     )
     verdict = run_parity(settings, target, options, watcher=ProgressLines())
     if as_json:
@@ -154,7 +199,9 @@ def accept(
     sys.stdout.write(f"next: {command_line('parity', 'run')}\n")
 
 
-def _again(far_end: FarEnd, osiris: str | None, allowances: Path | None) -> str:
+def _again(
+    far_end: FarEnd, osiris: str | None, allowances: Path | None, program: CommandProgram | None
+) -> str:
     """The beginning of a command that runs a case in the same way."""
     words: list[str] = []
     if far_end is FarEnd.LIVE:
@@ -165,6 +212,13 @@ def _again(far_end: FarEnd, osiris: str | None, allowances: Path | None) -> str:
         words += ["--osiris", osiris]
     if allowances:
         words += ["--allowances", str(allowances)]
+    if program:
+        words += ["--files", str(program.folder), "--deadline", f"{program.deadline_s:g}"]
+        # The value of a variable may be a secret: the shell is to fill it in.
+        words += [word for name in program.env for word in ("--env", f"{name}=${name}")]
+        words += ["--template", program.template] if program.template else []
+        words += [word for name in program.packages for word in ("--package", name)]
+        words += ["--compare-env"] if program.compare_env else []
     return command_line("parity", "run", *words)
 
 

@@ -66,11 +66,12 @@ class ParityFindings:
     problems: tuple[Problem, ...]
     runs: tuple[CaseRun, ...]
 
-    def to_json(self, *, command: str, today: date) -> dict[str, Json]:
+    def to_json(self, *, command: str, today: date, program: str = "") -> dict[str, Json]:
         """The details of the verdict.
 
         Args:
             command: the beginning of a command that runs a case again.
+            program: the end of that command, behind its options.
             today: the day from which a proposed allowance counts.
         """
         return {
@@ -81,7 +82,7 @@ class ParityFindings:
             "differences": [
                 {
                     **item.to_json(),
-                    "reproduce": reproduce_command(command, item),
+                    "reproduce": reproduce_command(command, item, program),
                     "allowance": as_toml(self._proposal(item, today)),
                 }
                 for item in self.open
@@ -153,9 +154,10 @@ def judge(
     )
 
 
-def reproduce_command(command: str, difference: Difference) -> str:
+def reproduce_command(command: str, difference: Difference, program: str = "") -> str:
     """The command that shows the difference alone, in the first pipeline where it occurs."""
-    return f"{command} --case {difference.pipelines[0]} --no-allowances"
+    words = f"{command} --case {difference.pipelines[0]} --no-allowances {program}"
+    return words.rstrip()
 
 
 def _check(run: CaseRun, acceptance: Acceptance) -> Check:

@@ -50,6 +50,8 @@ class ParityOptions:
         accept: whether known divergences are accepted.
         allowances: the file of accepted divergences; the target's own where it is None.
         command: the beginning of a command that runs a case again, for the report.
+        program: the end of that command, behind its options.
+        product: what the file of allowances is about.
         jobs: how many cases run side by side.
     """
 
@@ -60,6 +62,8 @@ class ParityOptions:
     accept: bool = True
     allowances: Path | None = None
     command: str = "harness parity run"
+    program: str = ""
+    product: str = PRODUCT
     jobs: int = JOBS
 
 
@@ -125,7 +129,7 @@ def run_parity(
         options=options,
         watcher=watcher or Watcher(),
         clock=clock,
-        allowances=load_allowances(path, product=PRODUCT, version=target.version),
+        allowances=load_allowances(path, product=options.product, version=target.version),
         redactor=Redactor.of_process(root=settings.root, secrets=settings.secrets()),
         run_id=_new_run_id(clock),
         started_at=clock.now(),
@@ -231,10 +235,10 @@ def _verdict(session: _Session) -> Verdict:
     details: dict[str, Json] = {
         "run_id": session.run_id,
         "target": {"name": session.target.name, "version": session.target.version},
-        "product": PRODUCT,
+        "product": options.product,
         "allowances_file": str(session.allowances.path),
         "accepting": options.accept,
-        **findings.to_json(command=options.command, today=today),
+        **findings.to_json(command=options.command, program=options.program, today=today),
     }
     redact = session.redactor
     return Verdict(

@@ -42,7 +42,8 @@ def far_end(kind: FarEnd, target: Target, settings: Settings) -> Iterator[Endpoi
             upstream = Endpoint(name="live", env=ApiEndpoint.from_settings(settings).to_env())
         else:
             emulator = Emulator(
-                packages=target.template_packages(), template_dir=settings.testing_env / "templates"
+                packages=target.template_packages() or None,  # none asked for: a bare Python
+                template_dir=settings.testing_env / "templates",
             )
             upstream = stack.enter_context(emulator).endpoint
         if kind is FarEnd.EMULATOR:
