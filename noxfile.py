@@ -71,7 +71,7 @@ def orphans(session: nox.Session) -> None:
     run_harness(session, "orphans", "run", *session.posargs)
 
 
-@nox.session(name="secret-scan", tags=["offline", "live"])
+@nox.session(name="secret-scan", tags=["offline", "live", "ci"])
 def secret_scan(session: nox.Session) -> None:
     """Is a secret in the repository, in a log, in a report? `-- --live` looks for the real ones."""
     install(session)
