@@ -11,7 +11,9 @@ from pathlib import Path
 
 __all__ = ["command_line"]
 
-_SESSIONS = {("parity", "run"): "parity"}  # what has a session of its own; the rest is `harness`
+_SESSIONS: dict[tuple[str, ...], str] = {
+    ("parity", "run"): "parity"
+}  # what has a session of its own; the rest is `harness`
 
 
 def command_line(*words: str, prefix: Path | None = None) -> str:

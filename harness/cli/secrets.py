@@ -44,7 +44,8 @@ def scan(
     product: Annotated[
         bool,
         typer.Option(
-            "--product/--no-product", help="Also run the product with canaries, offline, and scan what it does."
+            "--product/--no-product",
+            help="Also run the product with canaries, offline, and scan what it does.",
         ),
     ] = False,
     sarif: Annotated[

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,8 +90,24 @@ def local_adapter(osiris_target: OsirisTarget) -> Iterator[OsirisAdapter]:
 @pytest.fixture
 def e2b_adapter(osiris_target: OsirisTarget, e2b_endpoint: Endpoint) -> Iterator[OsirisAdapter]:
     """Osiris in a sandbox; its sandboxes are gone when the test is over."""
-    with osiris_target.adapter(Side.E2B, e2b_endpoint) as adapter:
+    with _cleaned_up(osiris_target, e2b_endpoint) as adapter:
         yield adapter
+
+
+@contextmanager
+def _cleaned_up(target: OsirisTarget, endpoint: Endpoint) -> Iterator[OsirisAdapter]:
+    """An adapter whose sandboxes are ended with it.
+
+    The product ends its own; one that was killed at its deadline, or crashed, did not.
+    """
+    from harness.sdk import ApiEndpoint, ApiSandboxDirectory  # noqa: PLC0415 - see above
+
+    with target.adapter(Side.E2B, endpoint) as adapter:
+        yield adapter
+    if adapter.sandbox_ids:
+        with ApiSandboxDirectory(ApiEndpoint.from_env(endpoint.env)) as directory:
+            for sandbox_id in adapter.sandbox_ids:
+                directory.kill(sandbox_id)
 
 
 @pytest.fixture
@@ -117,7 +133,7 @@ def _create_test_e2b_adapter(
                     admin_url=endpoint.admin_url,
                     admin_token=endpoint.admin_token,
                 )
-            return stack.enter_context(osiris_target.adapter(Side.E2B, endpoint))
+            return stack.enter_context(_cleaned_up(osiris_target, endpoint))
 
         yield create
 

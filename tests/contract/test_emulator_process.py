@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import httpx
 import pytest
@@ -63,8 +64,22 @@ def still_running(descriptors: dict[int, int]) -> set[int]:
     return set(running)
 
 
+class Started(subprocess.Popen[str]):
+    """A process that a failing test does not wait for."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return Started(
         [*COMMAND, "--bare", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -87,8 +102,8 @@ def test_ready_line_is_the_only_thing_on_stdout() -> None:
     with start("--json") as process:
         assert process.stdout is not None
         line = json.loads(process.stdout.readline())
-        assert set(line) == {"env", "admin", "pid"}
-        assert set(line["env"]) == {"E2B_API_URL", "E2B_SANDBOX_URL", "E2B_API_KEY"}
+        assert set(line) == {"env", "proxy_env", "admin", "pid"}
+        assert {"E2B_API_URL", "E2B_SANDBOX_URL", "E2B_API_KEY"} <= set(line["env"])
         assert line["pid"] == process.pid
         assert line["env"]["E2B_API_URL"].startswith("http://127.0.0.1:")
         create_sandbox(line["env"])
@@ -103,7 +118,7 @@ def test_key_is_new_for_each_start_and_in_no_log() -> None:
     """A person's log can be shown around."""
     with start() as process:
         assert process.stdout is not None
-        exports = [process.stdout.readline() for _ in range(3)]
+        exports = [process.stdout.readline() for _ in range(4)]
         env = dict(line.removeprefix("export ").strip().split("=", 1) for line in exports)
         sandbox_id = create_sandbox(env)
         httpx.get(f"{env['E2B_API_URL']}/v2/sandboxes", headers={"X-API-Key": "e2b_" + "1" * 40})

@@ -70,8 +70,9 @@ def test_snapshots_are_found_by_name_and_by_sandbox(
     named = sandbox.create_snapshot(name="shelf-one")
     tagged = other.create_snapshot(name="shelf-one:v2")
 
-    def ids(**query: str) -> set[str]:
-        return {found.snapshot_id for found in Sandbox.list_snapshots(**query).next_items()}
+    def ids(name: str | None = None, sandbox_id: str | None = None) -> set[str]:
+        pages = Sandbox.list_snapshots(name=name, sandbox_id=sandbox_id)
+        return {found.snapshot_id for found in pages.next_items()}
 
     assert ids(name="shelf-one") == {named.snapshot_id}
     assert ids(name="shelf-one:v2") == {tagged.snapshot_id}

@@ -178,6 +178,7 @@ def test_ledger_notes_what_was_not_understood(
         ["unknown field 'brandNew'"],
         ["unknown route POST /quantum/entangle"],
     ]
+    httpx.delete(f"{url}/sandboxes/{created.json()['sandboxID']}", headers=headers)
 
 
 @pytest.mark.parametrize(

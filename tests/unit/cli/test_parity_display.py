@@ -131,7 +131,7 @@ def test_one_difference_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> No
     text = capsys.readouterr().out
     assert "LINE 1" in text
     assert "follows: exit_code (value)" in text
-    assert "harness parity accept aaaa111111" in text
+    assert "parity accept aaaa111111" in text
     assert 'remote = "failed: [[]bold]no table[[]/bold]\\nLINE 1"' in text
     accepted, _ = find_difference(verdict_of(RUN), "cccc")
     print_difference(accepted, everything)
