@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.emulator.isolation import AfterImage, Network
+from harness.emulator.isolation.model import VolumeMount
 from harness.errors import BrokenError
 
 
@@ -53,6 +54,7 @@ class ScriptedHost:
         self.discarded: list[str] = []
         self.started_with: dict[str, Any] = {}
         self.started_from: Path | None = None
+        self.mounted: tuple[VolumeMount, ...] = ()
 
     async def start(
         self,
@@ -62,8 +64,10 @@ class ScriptedHost:
         envs: Mapping[str, str] | None = None,
         network: Network = Network.NONE,
         layer: Path | None = None,
+        mounts: Sequence[VolumeMount] = (),
     ) -> ScriptedGuest:
         """A guest with an empty home, once the gate is open."""
+        self.mounted = tuple(mounts)
         self.started_with = {"template": template, "envs": dict(envs or {}), "network": network}
         self.started_from = layer
         await self.gate.wait()
