@@ -6,40 +6,20 @@ tests run offline, through the same gateway, with the emulator in the service's 
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from osiris_runs import rows, run
 
-from harness.model.run import (
-    CollectedArtifacts,
-    ExecResult,
-    ExecutionContext,
-    PipelineCase,
-    PreparedRun,
-)
+from harness.model.run import ExecutionContext, PipelineCase
 from harness.model.side import Endpoint
 from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 from harness.targets.osiris.adapter import OsirisAdapter
 
 pytestmark = [pytest.mark.e2b, pytest.mark.e2b_live]
-
-
-def run(
-    adapter: OsirisAdapter, pipeline: PipelineCase, context: ExecutionContext
-) -> tuple[PreparedRun, ExecResult, CollectedArtifacts]:
-    prepared = adapter.prepare(pipeline, context)
-    result = adapter.execute(prepared, context)
-    return prepared, result, adapter.collect(prepared, context)
-
-
-def rows(collected: CollectedArtifacts, output: str) -> list[dict[str, str]]:
-    assert collected.outputs_dir is not None
-    with (collected.outputs_dir / output).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 class TestE2BLiveExecution:

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from osiris_runs import present, rows, run
 
 from harness.emulator.attach import admin
 from harness.errors import HarnessError
-from harness.model.run import (
-    CollectedArtifacts,
-    ExecResult,
-    ExecutionContext,
-    PipelineCase,
-    PreparedRun,
-)
+from harness.model.run import ExecutionContext, PipelineCase
 from harness.model.side import Endpoint, Side
 from harness.targets.osiris import OsirisTarget
 from harness.targets.osiris.adapter import OsirisAdapter
 
 pytestmark = [pytest.mark.e2b, pytest.mark.e2b_smoke]
-
-
-def run(
-    adapter: OsirisAdapter, pipeline: PipelineCase, context: ExecutionContext
-) -> tuple[PreparedRun, ExecResult, CollectedArtifacts]:
-    prepared = adapter.prepare(pipeline, context)
-    result = adapter.execute(prepared, context)
-    return prepared, result, adapter.collect(prepared, context)
-
-
-def present(path: Path | None) -> Path:
-    """What the run must have left behind."""
-    assert path is not None
-    return path
 
 
 class TestPrepare:
@@ -94,10 +73,7 @@ class TestExecution:
         _, result, collected = run(e2b_sandbox, small_pipeline, execution_context)
         assert result.success, result.error_message
         assert result.exit_code == 0
-        (output,) = small_pipeline.outputs
-        with (present(collected.outputs_dir) / output).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
-        assert len(rows) > 1
+        assert len(rows(collected, small_pipeline.outputs[0])) == 10
 
     def test_execute_asks_the_service_for_one_sandbox_and_ends_it(
         self,
@@ -108,15 +84,11 @@ class TestExecution:
     ) -> None:
         """A real sandbox was created over the wire, and none is left."""
         run(e2b_sandbox, small_pipeline, execution_context)
-        with admin(e2b_endpoint) as emulator:
-            creates = [
-                entry
-                for entry in emulator.ledger()
-                if entry["method"] == "POST" and entry["path"] in {"/sandboxes", "/v2/sandboxes"}
-            ]
-            alive = [sandbox for sandbox in emulator.sandboxes() if sandbox["state"] == "running"]
-        assert len(creates) == 1
-        assert alive == []
+        with admin(e2b_endpoint) as far_end:
+            states = {row["sandbox_id"]: row["state"] for row in far_end.sandboxes()}
+        (sandbox_id,) = e2b_sandbox.sandbox_ids
+        assert sandbox_id in states
+        assert "running" not in states.values()
 
     def test_execute_two_pipelines_in_turn_uses_two_sandboxes(
         self,
