@@ -13,7 +13,7 @@ from typing import IO
 from harness.errors import BrokenError, NotRunError
 from harness.redaction.scan import Scanner, ScanResult, Unread
 
-__all__ = ["scan_history", "scan_staged"]
+__all__ = ["git_output", "scan_history", "scan_staged"]
 
 MAX_BLOB_BYTES = 64 * 1024 * 1024
 _BLOB = b"blob"
@@ -29,7 +29,7 @@ def scan_history(root: Path, scanner: Scanner) -> ScanResult:
         NotRunError: if the folder is in no git repository, or git is missing.
         BrokenError: if git ends before everything was read.
     """
-    listed = _git(root, "rev-list", "--objects", "--all").splitlines()
+    listed = git_output(root, "rev-list", "--objects", "--all").splitlines()
     names: dict[str, str] = {}
     for line in listed:
         oid, _, name = line.decode("utf-8", "surrogateescape").partition(" ")
@@ -46,7 +46,7 @@ def scan_staged(root: Path, scanner: Scanner) -> ScanResult:
         NotRunError: if the folder is in no git repository, or git is missing.
         BrokenError: if git ends before everything was read.
     """
-    raw = _git(root, "diff", "--cached", "--raw", "-z", "--no-renames", "--abbrev=64", "HEAD")
+    raw = git_output(root, "diff", "--cached", "--raw", "-z", "--no-renames", "--abbrev=64", "HEAD")
     fields = raw.decode("utf-8", "surrogateescape").split("\0")
     names = {}
     for status, name in zip(fields[::2], fields[1::2], strict=False):
@@ -92,7 +92,25 @@ def _skip(stream: IO[bytes], size: int) -> None:
         size -= len(piece)
 
 
-def _git(root: Path, *arguments: str) -> bytes:
+def git_output(
+    root: Path,
+    *arguments: str,
+    failed: str | None = None,
+    expected: str = "a git repository with a commit",
+    next_step: str = "run it in a clone",
+) -> bytes:
+    """What git says of the repository that holds `root`.
+
+    Args:
+        root: a folder of the repository.
+        arguments: git's own.
+        failed: what to say happened where git refuses; its cause is added.
+        expected: what was expected then.
+        next_step: what to do then.
+
+    Raises:
+        NotRunError: if the folder is in no git repository, or git is missing or refuses.
+    """
     command = ["git", "-C", str(root), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, check=True)
@@ -100,9 +118,9 @@ def _git(root: Path, *arguments: str) -> bytes:
         stderr = getattr(error, "stderr", b"") or str(error).encode()
         cause = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
         raise NotRunError(
-            f"git {arguments[0]} in {root}: {cause}",
-            expected="a git repository with a commit",
-            next_step="run it in a clone",
+            f"{failed or f'git {arguments[0]} in {root}'}: {cause}",
+            expected=expected,
+            next_step=next_step,
         ) from error
     return done.stdout
 

@@ -12,7 +12,6 @@ import fnmatch
 import hashlib
 import hmac
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,9 +23,10 @@ from detect_secrets.exceptions import InvalidBaselineError
 from detect_secrets.settings import Settings as DetectorSettings
 from detect_secrets.settings import default_settings, transient_settings
 
-from harness.errors import BrokenError, NotRunError
+from harness.errors import BrokenError
 from harness.model.finding import Finding
 from harness.model.run import Json
+from harness.redaction.git_objects import git_output
 from harness.redaction.scan import Scanner, ScanResult
 
 __all__ = ["BASELINE", "TRACKED_ENV_FILE", "scan_repository", "tracked_files", "write_baseline"]
@@ -54,18 +54,14 @@ def tracked_files(root: Path) -> list[str]:
     Raises:
         NotRunError: if the folder is in no git repository, or git is missing.
     """
-    command = ["git", "-C", str(root), "ls-files", "-z", "--cached"]
-    try:
-        done = subprocess.run(command, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        stderr = getattr(error, "stderr", b"") or str(error).encode()
-        cause = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise NotRunError(
-            f"git does not list the files of {root}: {cause}",
-            expected="a git repository, to know which files are the project's own",
-            next_step="run it in a clone, or name the folders: harness secrets scan PATH",
-        ) from error
-    names = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    listed = git_output(
+        root,
+        *("ls-files", "-z", "--cached"),
+        failed=f"git does not list the files of {root}",
+        expected="a git repository, to know which files are the project's own",
+        next_step="run it in a clone, or name the folders: harness secrets scan PATH",
+    )
+    names = listed.decode("utf-8", "surrogateescape").split("\0")
     return sorted(name for name in names if name)
 
 
