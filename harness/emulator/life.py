@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from harness.emulator.catalogue import Template
 from harness.emulator.exchange import Exchange
 from harness.emulator.isolation import Sandbox
+from harness.emulator.template_records import Template
 from harness.model.sandbox import SandboxRecord
 
 __all__ = ["EndReason", "NewSandbox", "SandboxLife", "SandboxState"]

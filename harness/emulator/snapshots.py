@@ -17,11 +17,12 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.emulator.answers import ApiError
-from harness.emulator.catalogue import DEFAULT_TAG, Catalogue, Template, split_name
+from harness.emulator.catalogue import DEFAULT_TAG, Catalogue, split_name
 from harness.emulator.credentials import new_id
 from harness.emulator.isolation import SandboxHost
 from harness.emulator.life import NewSandbox, SandboxLife
 from harness.emulator.sandboxes import Sandboxes, no_such_sandbox
+from harness.emulator.template_records import Template
 from harness.errors import BrokenError
 
 __all__ = ["MAX_SNAPSHOTS", "Snapshot", "Snapshots"]

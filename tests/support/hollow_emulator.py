@@ -24,12 +24,12 @@ from typing import cast
 from starlette.types import Receive, Scope, Send
 
 from harness.clock import ManualClock, SystemClock
-from harness.emulator.catalogue import Template
 from harness.emulator.isolation import Sandbox
 from harness.emulator.life import NewSandbox, SandboxLife, SandboxState
 from harness.emulator.listener import Listener, bind
 from harness.emulator.serve import ServeOptions, _service
 from harness.emulator.server import EmulatorApplication
+from harness.emulator.template_records import Template
 from harness.model.sandbox import OwnershipTags
 from harness.model.side import Endpoint
 

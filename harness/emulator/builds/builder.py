@@ -17,11 +17,12 @@ from harness.emulator.builds.programs import ProgramError, Shell, start_program
 from harness.emulator.builds.recipe import BASE_STEP, FINALIZE_STEP, Recipe
 from harness.emulator.builds.steps import run_step
 from harness.emulator.builds.uploads import Uploads
-from harness.emulator.catalogue import Build, BuildStatus, Catalogue, Image, LogLine, TemplateRecord
+from harness.emulator.catalogue import Catalogue
 from harness.emulator.credentials import new_id
 from harness.emulator.isolation import GuestError, Network, Sandbox, SandboxGoneError, SandboxHost
 from harness.emulator.isolation.folders import delete_tree
 from harness.emulator.service_clock import ServiceClock
+from harness.emulator.template_records import Build, BuildStatus, Image, LogLine, TemplateRecord
 from harness.errors import HarnessError
 
 __all__ = ["Builder"]

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.emulator.catalogue import Image
 from harness.emulator.isolation import GuestError, Sandbox
+from harness.emulator.template_records import Image
 
 __all__ = ["Finished", "ProgramError", "Shell", "start_program"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from harness.emulator.builds.programs import ProgramError, Shell
 from harness.emulator.builds.recipe import Step, StepKind
 from harness.emulator.builds.uploads import Uploads
-from harness.emulator.catalogue import Image
 from harness.emulator.isolation import GuestError, Sandbox
+from harness.emulator.template_records import Image
 
 __all__ = ["run_step"]
 

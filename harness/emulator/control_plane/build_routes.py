@@ -14,12 +14,12 @@ from starlette.responses import Response
 
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, request_error
 from harness.emulator.builds import read_recipe
-from harness.emulator.catalogue import BuildStatus, LogLine
 from harness.emulator.control_plane.bodies import read_body
 from harness.emulator.control_plane.template_views import log_view, status_view
 from harness.emulator.exchange import exchange_of
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
+from harness.emulator.template_records import BuildStatus, LogLine
 
 __all__ = ["UPLOAD_PREFIX", "BuildRoutes"]
 

@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from harness.clock import format_instant
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, request_error
-from harness.emulator.catalogue import TagAssignment, TemplateRecord, check_tags
+from harness.emulator.catalogue import check_tags
 from harness.emulator.control_plane.bodies import JsonBody, read_body
 from harness.emulator.control_plane.listing import parse_limit
 from harness.emulator.control_plane.pages import read_position, write_position
 from harness.emulator.control_plane.template_views import assignment_view
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
+from harness.emulator.template_records import TagAssignment, TemplateRecord
 
 __all__ = ["TagRoutes"]
 

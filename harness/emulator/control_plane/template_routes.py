@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer
-from harness.emulator.catalogue import Build, TemplateRecord, split_name
+from harness.emulator.catalogue import split_name
 from harness.emulator.control_plane.bodies import JsonBody, read_body
 from harness.emulator.control_plane.pages import take_page_of
 from harness.emulator.control_plane.template_views import template_view, template_with_builds_view
 from harness.emulator.exchange import exchange_of
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
+from harness.emulator.template_records import Build, TemplateRecord
 
 __all__ = ["TemplateRoutes"]
 

@@ -11,8 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from harness.clock import format_instant
-from harness.emulator.catalogue import Build, BuildStatus, LogLine, TagAssignment, TemplateRecord
 from harness.emulator.control_plane.views import ENVD_VERSION
+from harness.emulator.template_records import (
+    Build,
+    BuildStatus,
+    LogLine,
+    TagAssignment,
+    TemplateRecord,
+)
 
 __all__ = [
     "assignment_view",

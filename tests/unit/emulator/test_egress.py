@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.emulator.answers import ApiError
-from harness.emulator.catalogue import Template
 from harness.emulator.egress import ALL_TRAFFIC, EgressRules, check_network, replace_rules, rules_of
 from harness.emulator.life import NewSandbox
+from harness.emulator.template_records import Template
 
 ADDRESS = "93.184.216.34"
 
