@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.clock import Clock, SystemClock
 from harness.emulator.answers import ApiError
-from harness.emulator.credentials import new_id
+from harness.emulator.credentials import new_id, new_uuid
 from harness.emulator.template_records import (
     Build,
     BuildStatus,
@@ -64,7 +64,7 @@ class Catalogue:
         for name in self._names:
             record = self._add(_stable_id(name), name)
             record.public = record.built_in = True
-            build = self.add_build(record, tags=(DEFAULT_TAG,))
+            build = self.add_build(record, tags=(DEFAULT_TAG,), build_id=_stable_uuid(name))
             build.status, build.finished_at = BuildStatus.READY, build.created_at
             build.image = Image(environment=name)
 
@@ -176,10 +176,11 @@ class Catalogue:
         tags: Sequence[str] = (),
         cpu_count: int = 2,
         memory_mb: int = 512,
+        build_id: str | None = None,
     ) -> Build:
         """A new build that waits; the tags are its own from now on."""
         build = Build(
-            build_id=str(uuid.uuid4()),
+            build_id=build_id or new_uuid(),
             created_at=self._clock.now(),
             cpu_count=cpu_count,
             memory_mb=memory_mb,
@@ -275,7 +276,7 @@ class Catalogue:
         now = self._clock.now()
         record.assignments += [
             TagAssignment(
-                assignment_id=str(uuid.uuid4()), tag=tag, build_id=build.build_id, assigned_at=now
+                assignment_id=new_uuid(), tag=tag, build_id=build.build_id, assigned_at=now
             )
             for tag in tags
         ]
@@ -310,6 +311,10 @@ def _view(record: TemplateRecord, build: Build) -> Template:
         cpu_count=build.cpu_count,
         memory_mb=build.memory_mb,
     )
+
+
+def _stable_uuid(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{TEAM_SLUG}/{name}"))
 
 
 def _stable_id(name: str) -> str:

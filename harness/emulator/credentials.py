@@ -12,11 +12,20 @@ import hmac
 import random
 import secrets
 import string
+import uuid
 from datetime import datetime
 
 from harness.emulator.answers import ApiError
 
-__all__ = ["Credentials", "SignatureError", "check_signature", "new_id", "new_token", "seed_ids"]
+__all__ = [
+    "Credentials",
+    "SignatureError",
+    "check_signature",
+    "new_id",
+    "new_token",
+    "new_uuid",
+    "seed_ids",
+]
 
 KEY_PREFIX = "e2b_"
 _ID_ALPHABET = string.ascii_lowercase + string.digits
@@ -45,6 +54,11 @@ def seed_ids(seed: int | None) -> None:
 def new_id(prefix: str) -> str:
     """An id in E2B's form: the prefix and 20 of [a-z0-9]."""
     return prefix + "".join(_Ids.source.choices(_ID_ALPHABET, k=_ID_LENGTH))
+
+
+def new_uuid() -> str:
+    """A random UUID, in the order of the seed like every id."""
+    return str(uuid.UUID(int=_Ids.source.getrandbits(128), version=4))
 
 
 def new_token() -> str:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from harness.clock import format_instant
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer
 from harness.emulator.control_plane.bodies import read_body
-from harness.emulator.credentials import KEY_PREFIX
+from harness.emulator.credentials import KEY_PREFIX, new_uuid
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
 
@@ -84,7 +84,7 @@ class TeamRoutes:
         name = await _name(request)
         value = self._service.credentials.admit()
         key = _Key(
-            key_id=str(uuid.uuid4()),
+            key_id=new_uuid(),
             name=name,
             value=value,
             created_at=self._service.clock.now(),

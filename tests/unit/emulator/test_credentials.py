@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +15,8 @@ from harness.emulator.credentials import (
     SignatureError,
     check_signature,
     new_id,
+    new_uuid,
+    seed_ids,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,3 +82,14 @@ def test_signature_is_refused_after_its_expiry_and_when_missing() -> None:
     with pytest.raises(SignatureError, match="invalid signature"):
         check(signed["signature"], expiration=expired)
     check(signed["signature"], expiration=str(signed["expiration"]))
+
+
+def test_new_uuid_follows_the_seed() -> None:
+    """One seed, one order of UUIDs, as of ids; another seed, another order."""
+    orders = []
+    for seed in (1, 1, 2):
+        seed_ids(seed)
+        orders.append([new_uuid(), new_id("i"), new_uuid()])
+    seed_ids(None)
+    assert orders[0] == orders[1] != orders[2]
+    assert uuid.UUID(orders[0][0]).version == 4
