@@ -58,7 +58,9 @@ def _open_directories(folder: Path) -> None:
         path = todo.pop()
         try:
             path.chmod(stat.S_IRWXU)
-            todo += [child for child in path.iterdir() if child.is_dir() and not child.is_symlink()]
+            with os.scandir(path) as children:
+                # Path.is_dir() would follow a sandbox's symlink to anywhere on this machine.
+                todo += [Path(child) for child in children if child.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
             continue
 
