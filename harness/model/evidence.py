@@ -20,6 +20,7 @@ class FileRole(StrEnum):
     ARTIFACT = "artifact"
     STATUS = "status"
     CFG = "cfg"
+    RUN = "run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class FileEvidence:
         size_bytes: its length.
         mode: permission bits, such as 0o644.
         sha256: of its bytes, hex.
+        delivered: whether it came to the user's machine; False for what stayed where it
+            was written, in the sandbox.
     """
 
     role: FileRole
@@ -41,11 +44,12 @@ class FileEvidence:
     size_bytes: int
     mode: int
     sha256: str
+    delivered: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One line of events.jsonl or metrics.jsonl.
+    """One line of events.jsonl or metrics.jsonl, or one entry of the log.
 
     Attributes:
         line: 1-based.
@@ -74,6 +78,10 @@ class Evidence:
         volatile: values of this run that differ from run to run by nature, with the
             token that stands for each ("session-id value" -> "<session>").
         broken: why this side says nothing (a dead emulator, no answer …); None where it is whole.
+        log: entries of the product's own log in order; None where there is none.
+        wire: what the steps were given from outside, as JSON: names of variables, files, and
+            on the remote side also commands and the sandbox's own settings; None where
+            nobody saw it (an endpoint without a ledger of requests).
     """
 
     pipeline: str
@@ -86,3 +94,5 @@ class Evidence:
     promised_outputs: tuple[str, ...] = ()
     volatile: Mapping[str, str] | None = None
     broken: str | None = None
+    log: tuple[Record, ...] | None = None
+    wire: Mapping[str, Json] | None = None

@@ -9,11 +9,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["CollectedArtifacts", "ExecResult", "ExecutionContext", "PipelineCase", "PreparedRun"]
+__all__ = [
+    "CollectedArtifacts",
+    "Deed",
+    "Disturbance",
+    "ExecResult",
+    "ExecutionContext",
+    "PipelineCase",
+    "PreparedRun",
+]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+class Deed(StrEnum):
+    """What a disturbance does.
+
+    INTERRUPT is a person's Ctrl-C and comes to either side; the others come to the sandbox.
+    """
+
+    INTERRUPT = "interrupt"
+    KILL_WORKER = "kill_worker"
+    VANISH = "vanish"
+    ADVANCE = "advance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbance:
+    """Something that happens to a run once it has come to a place.
+
+    Attributes:
+        step: the step at whose start it happens.
+        deed: what happens.
+        seconds: of ADVANCE: by how much the service's clock moves.
+    """
+
+    step: str
+    deed: Deed
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +65,12 @@ class PipelineCase:
         outputs: paths (relative to the project folder) that the pipeline promises to write.
         expect_success: what the pipeline promises; None where it promises nothing.
         deadline_s: how long one side may take.
+        arguments: of the product's command line, which then runs the pipeline; None to
+            run it by the product's adapters.
+        needs: services that it speaks to ("mysql"); it is not run where one is not given.
+        sandbox_timeout_s: how long its sandbox may live; None for the harness's own choice.
+        faults: bad weather at the far end, rules as the emulator's admin interface takes them.
+        disturbance: what happens to the run on its way; None for nothing.
     """
 
     name: str
@@ -39,6 +81,11 @@ class PipelineCase:
     outputs: tuple[str, ...] = ()
     expect_success: bool | None = True
     deadline_s: float = 120.0
+    arguments: tuple[str, ...] | None = None
+    needs: tuple[str, ...] = ()
+    sandbox_timeout_s: int | None = None
+    faults: tuple[Mapping[str, Json], ...] = ()
+    disturbance: Disturbance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +188,10 @@ class CollectedArtifacts:
             at the endpoint …); None where it is whole.
         volatile: values of this run that only the adapter knows, with the token that
             stands for each (see `Evidence.volatile`).
+        logs_dir: the product's own session folder, where it chose another one than
+            `ExecutionContext.logs_dir`.
+        undelivered: paths of `outputs_dir` that were found in the sandbox alone.
+        wire: what the run was given from outside (see `Evidence.wire`).
     """
 
     events_log: Path | None = None
@@ -152,3 +203,6 @@ class CollectedArtifacts:
     metadata: Mapping[str, Json] = field(default_factory=dict)
     broken: str | None = None
     volatile: Mapping[str, str] = field(default_factory=dict)
+    logs_dir: Path | None = None
+    undelivered: frozenset[str] = frozenset()
+    wire: Mapping[str, Json] | None = None

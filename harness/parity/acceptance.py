@@ -58,6 +58,8 @@ class _Scope:
     today: date
     steps: Mapping[str, int]
     library: frozenset[str]
+    unseen: frozenset[str]
+    absent: frozenset[str]
 
     @property
     def compared(self) -> frozenset[str]:
@@ -71,6 +73,8 @@ def accept(
     today: date,
     compared: Mapping[str, int],
     library: Collection[str],
+    unseen: Collection[str] = (),
+    absent: Collection[str] = (),
 ) -> Acceptance:
     """Divides the differences into accepted and open ones, and judges the allowances.
 
@@ -81,8 +85,17 @@ def accept(
         compared: the pipelines of this run that were compared, with their number of
             steps; an allowance is called stale only for what this run could have shown.
         library: every pipeline that there is.
+        unseen: areas of evidence (the first part of a path) that this run could not see.
+        absent: pipelines that cannot be run here; an allowance without pipelines is judged
+            by all the others.
     """
-    scope = _Scope(today=today, steps=compared, library=frozenset(library))
+    scope = _Scope(
+        today=today,
+        steps=compared,
+        library=frozenset(library),
+        unseen=frozenset(unseen),
+        absent=frozenset(absent),
+    )
     everything = list(differences)
     valid = sorted((item for item in allowances if item.expires >= today), key=_vagueness)
     own = [
@@ -170,8 +183,12 @@ def _problems(
             next_step="correct its `pipelines`",
         )
     seen = {name for difference in used for name in difference.pipelines}
-    whole = scope.compared >= (set(allowance.pipelines) or scope.library) & scope.library
+    whole = scope.compared >= (
+        set(allowance.pipelines) & scope.library or scope.library - scope.absent
+    )
     expected = set(allowance.pipelines) & scope.compared
+    if allowance.path.split("/", 1)[0] in scope.unseen:
+        return
     if not used and (whole or expected):
         yield Problem(
             allowance=allowance,

@@ -34,6 +34,8 @@ class CaseComparison:
         steps: how many steps the pipeline was seen to have.
         local_s: how long the first local run took; reported, never compared.
         remote_s: the same of the remote one.
+        not_run: why it was not run, which is no fault of anyone; None where it was.
+        unseen: areas of evidence that nobody could see in this run, such as "wire".
     """
 
     pipeline: str
@@ -46,6 +48,8 @@ class CaseComparison:
     steps: int = 0
     local_s: float = 0.0
     remote_s: float = 0.0
+    not_run: str | None = None
+    unseen: tuple[str, ...] = ()
 
 
 def compare_case(
@@ -88,6 +92,7 @@ def compare_case(
         steps=len(steps_of(first, remote)),
         local_s=first.result.duration_s,
         remote_s=remote.result.duration_s,
+        unseen=("wire",) if remote.wire is None else (),
     )
 
 

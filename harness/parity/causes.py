@@ -31,7 +31,8 @@ ID_LENGTH = 10
 MIN_STEP_NAME = 3
 _RANKS = (
     *("outcome", "exit_code", "error", "step_results", "files/output", "status"),
-    *("files/artifact", "files/cfg", "files/status", "events", "metrics", "stdout", "stderr"),
+    *("files/artifact", "files/cfg", "files/run", "files/status", "wire"),
+    *("events", "metrics", "stdout", "stderr", "log"),
 )
 _PER_RANK = 1_000_000
 _HEADS = frozenset({"outcome", "error/type", "error/text"})
@@ -117,7 +118,7 @@ class _Failure:
             return False
         absent = Kind.MISSING if self.remote else Kind.EXTRA
         area = delta.path.split("/", 1)[0]
-        if area in {"exit_code", "error", "status", "step_results", "stdout", "stderr"}:
+        if area in {"exit_code", "error", "status", "step_results", "stdout", "stderr", "log"}:
             return True
         if area == "files":
             return self._explains_file(delta, absent)

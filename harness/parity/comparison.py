@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from harness.model.evidence import FileRole
+from harness.model.run import Json
 from harness.parity.delta import Delta, Kind, Order
 from harness.parity.files import compare_files
 from harness.parity.measured import QUIET, MeasuredNoise
@@ -46,6 +47,8 @@ def compare_evidence(
         *compare_records(
             mine.metrics, theirs.metrics, "metrics", order=_order("metrics", noise), steps=steps
         ),
+        *compare_records(mine.log, theirs.log, "log", order=_order("log", noise), steps=steps),
+        *_wire(mine.wire, theirs.wire),
     )
 
 
@@ -64,6 +67,12 @@ def _status(local: NormalisedEvidence, remote: NormalisedEvidence) -> Iterator[D
     elif theirs is not None:
         kind = Kind.UNPARSABLE if _has_status_file(local) else Kind.EXTRA
         yield place.delta(kind, _why(local), f"{len(theirs)} fields")
+
+
+def _wire(mine: Mapping[str, Json] | None, theirs: Mapping[str, Json] | None) -> Iterator[Delta]:
+    """What the steps were given; nothing is said where a side was not seen being given it."""
+    if mine is not None and theirs is not None:
+        yield from compare_values(dict(mine), dict(theirs), Place(path="wire", site="wire"))
 
 
 def _has_status_file(side: NormalisedEvidence) -> bool:

@@ -13,6 +13,8 @@ from harness.parity.values import Place
 
 __all__ = ["compare_files"]
 
+_COMPARED = (FileRole.OUTPUT, FileRole.ARTIFACT, FileRole.CFG, FileRole.RUN)
+
 
 def compare_files(
     local: NormalisedEvidence,
@@ -32,7 +34,7 @@ def compare_files(
     Raises:
         BrokenError: if a file of the evidence is not there any more or cannot be read.
     """
-    for role in (FileRole.OUTPUT, FileRole.ARTIFACT, FileRole.CFG, FileRole.STATUS):
+    for role in (*_COMPARED, FileRole.STATUS):
         mine = {file.path: file for file in local.evidence.files if file.role is role}
         theirs = {file.path: file for file in remote.evidence.files if file.role is role}
         for path in sorted({**mine, **theirs}):
@@ -41,6 +43,9 @@ def compare_files(
             if left is None or right is None:
                 yield from _one_sided(left, right, place)
                 continue
+            if left.delivered != right.delivered:
+                told = (_whereabouts(left), _whereabouts(right))
+                yield place.child("delivered").delta(Kind.VALUE, *told, shape="→".join(told))
             if left.mode != right.mode:
                 modes = (f"0o{left.mode:o}", f"0o{right.mode:o}")
                 yield place.child("mode").delta(Kind.VALUE, *modes, shape="→".join(modes))
@@ -53,6 +58,10 @@ def compare_files(
                     right_tokens=remote.normaliser,
                 )
                 yield from compare_contents(pair, noise)
+
+
+def _whereabouts(file: FileEvidence) -> str:
+    return "on this machine" if file.delivered else "in the sandbox only"
 
 
 def _one_sided(

@@ -18,7 +18,7 @@ from harness.parity.normalise import NormalisedEvidence
 
 __all__ = ["Noise", "learn"]
 
-STREAMS = ("events", "metrics")
+STREAMS = ("events", "metrics", "log")
 EMPTY_TEXT = '""'
 
 

@@ -57,6 +57,8 @@ def normalise_evidence(evidence: Evidence) -> NormalisedEvidence:
         events=_normal_records(normaliser, evidence.events),
         metrics=_normal_records(normaliser, evidence.metrics),
         status=None if evidence.status is None else normaliser.fields(evidence.status),
+        log=_normal_records(normaliser, evidence.log),
+        wire=None if evidence.wire is None else _normal_wire(normaliser, evidence.wire),
         files=tuple(replace(file, path=normaliser.text(file.path)) for file in evidence.files),
         volatile=normaliser.volatile,
         broken=_optional(normaliser, evidence.broken),
@@ -139,6 +141,17 @@ def _normal_records(
         )
         for record in records
     )
+
+
+def _normal_wire(normaliser: Normaliser, wire: Mapping[str, Json]) -> dict[str, Json]:
+    """Paths are keys there, so that tokens stand in keys, too."""
+
+    def normal(value: Json) -> Json:
+        if isinstance(value, dict):
+            return {normaliser.text(key): normal(inner) for key, inner in value.items()}
+        return normaliser.json(value)
+
+    return {key: normal(value) for key, value in wire.items()}
 
 
 def _optional(normaliser: Normaliser, text: str | None) -> str | None:

@@ -137,9 +137,11 @@ def judge(
         compared={
             run.comparison.pipeline: run.comparison.steps
             for run in runs
-            if run.comparison.broken is None
+            if run.comparison.broken is None and run.comparison.not_run is None
         },
         library=library,
+        unseen={area for run in runs for area in run.comparison.unseen},
+        absent={run.comparison.pipeline for run in runs if run.comparison.not_run is not None},
     )
     checks = [_check(run, acceptance) for run in runs]
     if acceptance.problems:
@@ -164,7 +166,9 @@ def _check(run: CaseRun, acceptance: Acceptance) -> Check:
     name = run.comparison.pipeline
     broken = run.comparison.broken or _unkept(run.comparison, acceptance)
     found = [item for item in acceptance.open if item.pipelines == (name,)]
-    if broken is not None:
+    if run.comparison.not_run is not None:
+        outcome, reason = Outcome.NOT_RUN, run.comparison.not_run
+    elif broken is not None:
         look = f"\nnext: look into {run.folder}, then run it again" if run.folder else ""
         outcome, reason = Outcome.BROKEN, broken + look
     elif found:
