@@ -15,17 +15,15 @@ from typing import Any
 
 from harness.emulator.after_images import AfterImages
 from harness.emulator.answers import ApiError
-from harness.emulator.builds import ProgramError, start_program
 from harness.emulator.credentials import new_id, new_token
-from harness.emulator.egress import NOWHERE, EgressRules, replace_rules, rules_of
+from harness.emulator.egress import replace_rules
 from harness.emulator.internet import Internet
-from harness.emulator.interpreter import INTERPRETER_TEMPLATE, open_interpreter
-from harness.emulator.isolation import GuestError, Network, Sandbox, SandboxGoneError, SandboxHost
+from harness.emulator.isolation import Network, Sandbox, SandboxHost
 from harness.emulator.life import EndReason, NewSandbox, SandboxLife, SandboxState
 from harness.emulator.plans import CreationRate, Plan
 from harness.emulator.service_clock import ServiceClock
+from harness.emulator.starts import Starts
 from harness.emulator.volumes import Volumes
-from harness.errors import BrokenError
 
 __all__ = ["Sandboxes", "no_such_sandbox"]
 
@@ -54,7 +52,7 @@ class Sandboxes:
         internet: what stands for the internet; where it has no host, there is none.
 
     Attributes:
-        internet: see above; another one holds for sandboxes that are created from then on.
+        starts: how they come up.
     """
 
     def __init__(
@@ -74,11 +72,15 @@ class Sandboxes:
         self._plan = plan
         self._host = host
         self._after_images = after_images
-        self._network = network
         self.interpreter = interpreter
-        self._volumes = volumes
-        self.internet = self._first_internet = internet
-        self._rules: dict[str, EgressRules] = {}
+        self.starts = Starts(
+            host,
+            network=network,
+            interpreter=interpreter,
+            volumes=volumes,
+            internet=internet,
+            keep=self._keep,
+        )
         self._rate = CreationRate(clock, self.limits)
         self._alive: dict[str, SandboxLife] = {}
         self._dead: dict[str, SandboxLife] = {}
@@ -131,7 +133,7 @@ class Sandboxes:
         sandbox_id = new_id("i")
         self._starting += 1
         try:
-            guest = await self._start(sandbox_id, asked)
+            guest = await self.starts.start(sandbox_id, asked)
         finally:
             self._starting -= 1
         if generation != self._generation:
@@ -162,75 +164,6 @@ class Sandboxes:
                 f"You have reached the maximum number of concurrent sandboxes ({most}). "
                 f"Plan {self._plan.value} allows no more.",
             )
-
-    async def _start(self, sandbox_id: str, asked: NewSandbox) -> Sandbox:
-        envs = self._envs(sandbox_id, asked)
-        template = asked.template
-        try:
-            guest = await self._host.start(
-                sandbox_id,
-                template=template.image.environment,
-                envs=envs,
-                network=self._network,
-                layer=template.image.layer,
-                mounts=self._volumes.mounts(asked.volume_mounts) if self._volumes else (),
-            )
-        except BrokenError as error:
-            raise ApiError(
-                500,
-                f"Failed to create sandbox: {error.happened}",
-                error_code="sandbox_create_failed",
-            ) from error
-        try:
-            await self._open(guest, asked, envs)
-        except BaseException as error:
-            await self._host.discard(sandbox_id)
-            if not isinstance(error, SandboxGoneError):
-                raise
-            raise ApiError(
-                500,
-                "Failed to create sandbox: it ended at once",
-                error_code="sandbox_create_failed",
-            ) from error
-        return guest
-
-    @staticmethod
-    def _envs(sandbox_id: str, asked: NewSandbox) -> dict[str, str]:
-        return {
-            **asked.template.image.envs,
-            **asked.envs,
-            "E2B_SANDBOX": "true",
-            "E2B_SANDBOX_ID": sandbox_id,
-            "E2B_TEMPLATE_ID": asked.template.template_id,
-        }
-
-    async def _open(self, guest: Sandbox, asked: NewSandbox, envs: Mapping[str, str]) -> None:
-        self._rules[guest.sandbox_id] = rules_of(asked)
-        if self.internet.hosts:
-            await self._open_internet(guest)
-        if self.interpreter and asked.template.image.environment == INTERPRETER_TEMPLATE:
-            await open_interpreter(guest, dict(envs))
-        image = asked.template.image
-        if image.user != "user" or image.workdir:
-            await guest.call("init", default_user=image.user, default_workdir=image.workdir)
-        try:
-            await start_program(guest, image)
-        except ProgramError as error:
-            raise ApiError(
-                500, f"Failed to create sandbox: {error}", error_code="sandbox_create_failed"
-            ) from error
-
-    async def _open_internet(self, guest: Sandbox) -> None:
-        sandbox_id = guest.sandbox_id
-        try:
-            serving = await self.internet.open(guest, lambda: self._rules.get(sandbox_id, NOWHERE))
-        except GuestError as error:
-            raise ApiError(
-                500,
-                f"Failed to create sandbox: {error.message}",
-                error_code="sandbox_create_failed",
-            ) from error
-        self._keep(serving)
 
     # Living
 
@@ -312,12 +245,7 @@ class Sandboxes:
 
     async def _reboot(self, life: SandboxLife) -> None:
         life.paused_memory = False  # its processes' end is not its own
-        envs = self._envs(life.sandbox_id, life.asked)
-        try:
-            life.guest = await self._host.reboot(life.sandbox_id, envs=envs)
-            await self._open(life.guest, life.asked, envs)
-        except BrokenError as error:
-            raise ApiError(500, f"Failed to resume sandbox: {error.happened}") from error
+        life.guest = await self.starts.restart(life.sandbox_id, life.asked)
         self._spawn(self._watch(life, life.guest))
 
     async def auto_resume(self, life: SandboxLife) -> bool:
@@ -370,7 +298,7 @@ class Sandboxes:
         """
         life = self.get(sandbox_id)
         life.asked = replace_rules(life.asked, update)
-        self._rules[sandbox_id] = rules_of(life.asked)
+        self.starts.set_rules(sandbox_id, life.asked)
 
     def _keep_alive(self, sandbox_id: str, duration_s: float, *, shorten: bool) -> None:
         life = self.get(sandbox_id)
@@ -400,7 +328,7 @@ class Sandboxes:
         life.ended_at = self.clock.now()
         life.end_reason = reason
         del self._alive[sandbox_id]
-        self._rules.pop(sandbox_id, None)
+        self.starts.forget(sandbox_id)
         self._dead[sandbox_id] = life
         self._reset_exchanges(life)
         await life.guest.kill()
@@ -414,8 +342,7 @@ class Sandboxes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._after_images.clear()
         self._dead.clear()
-        self._rules.clear()
-        self.internet = self._first_internet
+        self.starts.reset()
         self._rate = CreationRate(self.clock, self.limits)
 
     async def close(self) -> None:

@@ -141,7 +141,7 @@ class Admin:
     async def set_internet(self, request: Request) -> Response:
         """`PUT /_harness/internet {"hosts": […], "ca": …}`: for sandboxes created from now on."""
         try:
-            self._service.sandboxes.internet = parse_internet(await _json_object(request))
+            self._service.sandboxes.starts.internet = parse_internet(await _json_object(request))
         except UsageError as error:
             raise ApiError(400, str(error)) from error
         return empty_answer()
