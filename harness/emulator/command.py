@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from harness.clock import format_instant
-from harness.emulator.internet import Internet, parse_internet
+from harness.emulator.internet import Internet
+from harness.emulator.internet_document import parse_internet
 from harness.emulator.interpreter import INTERPRETER_PACKAGES
 from harness.emulator.isolation import IsolationMode, Network
 from harness.emulator.ledger import Entry

@@ -17,22 +17,20 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import AddressValueError, IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any
 
+from harness.emulator.asked_name import asked_name
 from harness.emulator.egress import EgressRules
 from harness.emulator.isolation import GuestError, GuestStream, Sandbox, SandboxGoneError
-from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.emulator.transforms import Injector
 
-__all__ = ["Internet", "InternetHost", "parse_internet"]
+__all__ = ["Internet", "InternetHost"]
 
-_FIRST_ADDRESS = int(IPv4Address("198.18.0.1"))  # RFC 2544: for tests, never routed
 _CHUNK_BYTES = 64 * 1024
 _DIAL_TIMEOUT_S = 10.0
-_MAX_PORT = 65535
+_MOST_GREETING_BYTES = 16 * 1024
 
 Rules = Callable[[], EgressRules]
 
@@ -43,13 +41,23 @@ class InternetHost:
 
     Attributes:
         address: its IPv4 address, as sandboxes see it.
-        names: what it is called.
+        names: what it is called; `*.example.com` is every name below that.
         ports: its ports, each with the loopback host and port that answers for it.
     """
 
     address: str
     names: tuple[str, ...]
     ports: Mapping[int, tuple[str, int]]
+
+    @property
+    def has_any_name(self) -> bool:
+        """Whether its names are known only as connections ask for them."""
+        return any(name.startswith("*.") for name in self.names)
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a name is one of its own."""
+        wildcards = (known[1:] for known in self.names if known.startswith("*."))
+        return name in self.names or any(name.endswith(known) for known in wildcards)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,57 +130,115 @@ class Internet:
         with contextlib.suppress(GuestError, SandboxGoneError, OSError, TimeoutError):
             number, port = event["id"], event["port"]
             host = next((one for one in self.hosts if one.address == event["address"]), None)
-            if (
-                host is None
-                or port not in host.ports
-                or not rules.permits(host.address, host.names)
-            ):
+            if host is None or port not in host.ports:
                 await guest.call("net.drop", id=number)
                 return
-            if headers := rules.headers_for(host.address, host.names):
+            if host.has_any_name:
                 async with guest.stream("net.take", id=number) as stream:
-                    await self._inject(stream, host, host.ports[port], headers)
+                    first, name = await _asked(stream)
+                    way = _Way.to(host, port, rules, (name,) if host.answers_to(name) else ())
+                    if way is not None:
+                        await self._lead(stream, first, way)
+                return
+            way = _Way.to(host, port, rules, host.names)
+            if way is None:
+                await guest.call("net.drop", id=number)
+                return
+            if way.headers:
+                async with guest.stream("net.take", id=number) as stream:
+                    await self._lead(stream, b"", way)
                 return
             try:
-                async with asyncio.timeout(_DIAL_TIMEOUT_S):
-                    reader, writer = await asyncio.open_connection(*host.ports[port])
+                reader, writer = await _dial(way.place)
             except (OSError, TimeoutError):
                 await guest.call("net.drop", id=number)
                 raise
-            try:
-                async with guest.stream("net.take", id=number) as stream:
-                    await _both_ways(stream, reader, writer)
-            finally:
-                writer.transport.abort()
+            async with guest.stream("net.take", id=number) as stream:
+                await _join(stream, reader, writer)
 
-    async def _inject(
-        self,
-        stream: GuestStream,
-        host: InternetHost,
-        place: tuple[str, int],
-        headers: Mapping[str, str],
-    ) -> None:
-        first = await _first_bytes(stream)
+    async def _lead(self, stream: GuestStream, first: bytes, way: _Way) -> None:
+        """Carries a connection that was taken, and may have said something."""
+        if way.headers:
+            await self._inject(stream, first or await _next_bytes(stream), way)
+            return
+        reader, writer = await _dial(way.place)
+        writer.write(first)
+        await _join(stream, reader, writer)
+
+    async def _inject(self, stream: GuestStream, first: bytes, way: _Way) -> None:
         ours, theirs = socket.socketpair()
         reader, writer = await asyncio.open_connection(sock=ours)
         writer.write(first)
-        names = host.names or (host.address,)
         carrying = asyncio.create_task(
-            self.injector.carry(theirs, first=first, names=names, place=place, headers=headers)
+            self.injector.carry(
+                theirs, first=first, names=way.names, place=way.place, headers=way.headers
+            )
         )
         try:
-            await _both_ways(stream, reader, writer)
+            await _join(stream, reader, writer)
         finally:
             carrying.cancel()
             await asyncio.gather(carrying, return_exceptions=True)
-            writer.transport.abort()
 
 
-async def _first_bytes(stream: GuestStream) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """Where one connection of a sandbox is led to, and what is set in its requests."""
+
+    names: tuple[str, ...]
+    place: tuple[str, int]
+    headers: Mapping[str, str]
+
+    @classmethod
+    def to(
+        cls, host: InternetHost, port: int, rules: EgressRules, names: tuple[str, ...]
+    ) -> _Way | None:
+        """The way to a host by these of its names; None where the rules deny it."""
+        if not rules.permits(host.address, names):
+            return None
+        return cls(
+            names=names or (host.address,),
+            place=host.ports[port],
+            headers=rules.headers_for(host.address, names),
+        )
+
+
+async def _dial(place: tuple[str, int]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async with asyncio.timeout(_DIAL_TIMEOUT_S):
+        return await asyncio.open_connection(*place)
+
+
+async def _asked(stream: GuestStream) -> tuple[bytes, str]:
+    """What a connection says first, up to the name that it asks for; "" where it has none.
+
+    One that waits for the other side to speak is not waited for.
+    """
+    first = b""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DIAL_TIMEOUT_S):
+            while len(first) < _MOST_GREETING_BYTES and (more := await _next_bytes(stream)):
+                first += more
+                if name := asked_name(first):
+                    return first, name
+    return first, ""
+
+
+async def _next_bytes(stream: GuestStream) -> bytes:
     async for frame in stream:
         if isinstance(frame, bytes):
             return frame
+        if frame["event"] == "eof":
+            break
     return b""
+
+
+async def _join(
+    stream: GuestStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    try:
+        await _both_ways(stream, reader, writer)
+    finally:
+        writer.transport.abort()
 
 
 async def _both_ways(
@@ -194,75 +260,3 @@ async def _both_ways(
     finally:
         answering.cancel()
         await asyncio.gather(answering, return_exceptions=True)
-
-
-def parse_internet(document: Any) -> Internet:
-    """Reads a stand-in internet.
-
-    Args:
-        document: `{"hosts": [{"names": […], "address": …, "ports": {"443": "127.0.0.1:4433"}}],
-            "ca": PEM}`; a host without an address gets one of its own.
-
-    Raises:
-        UsageError: it is not of that form, or leads off this machine.
-    """
-    if not isinstance(document, dict) or not isinstance(document.get("hosts"), list):
-        raise _refusal("it is no object with a list `hosts`")
-    hosts: list[InternetHost] = []
-    for number, entry in enumerate(document["hosts"]):
-        hosts.append(_parse_host(entry, str(IPv4Address(_FIRST_ADDRESS + number))))
-    addresses = [host.address for host in hosts]
-    doubled = {address for address in addresses if addresses.count(address) > 1}
-    if doubled:
-        raise _refusal(f"two hosts have the address {min(doubled)}")
-    authority = document.get("ca", "")
-    if not isinstance(authority, str) or (authority and "BEGIN CERTIFICATE" not in authority):
-        raise _refusal("`ca` holds no PEM certificate")
-    return Internet(hosts=tuple(hosts), authority=authority)
-
-
-def _parse_host(entry: Any, own_address: str) -> InternetHost:
-    if not isinstance(entry, dict):
-        raise _refusal(f"the host {entry!r} is no object")
-    names, ports = entry.get("names", []), entry.get("ports", {})
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _refusal(f"the names {names!r} are no list of strings")
-    if not isinstance(ports, dict) or not ports:
-        raise _refusal(f"the host {names or entry.get('address')!r} has no ports")
-    address = entry.get("address", own_address)
-    try:
-        outside = IPv4Address(address)
-    except (AddressValueError, TypeError) as error:
-        raise _refusal(f"{address!r} is no IPv4 address") from error
-    if outside.is_loopback:
-        raise _refusal(f"{address} is the sandbox's own loopback address")
-    return InternetHost(
-        address=str(outside),
-        names=tuple(name.lower().rstrip(".") for name in names),
-        ports={_parse_port(port): _parse_responder(place) for port, place in ports.items()},
-    )
-
-
-def _parse_responder(place: Any) -> tuple[str, int]:
-    host, _, port = str(place).rpartition(":")
-    try:
-        local = ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        raise _refusal(f"the responder {place!r} is not on this machine's loopback")
-    return host.strip("[]"), _parse_port(port)
-
-
-def _parse_port(text: Any) -> int:
-    if not str(text).isdecimal() or not 0 < int(text) <= _MAX_PORT:
-        raise _refusal(f"{text!r} is no port")
-    return int(text)
-
-
-def _refusal(problem: str) -> UsageError:
-    return UsageError(
-        f"the stand-in internet cannot be used: {problem}",
-        expected='{"hosts": [{"names": ["api.example.com"], "ports": {"443": "127.0.0.1:4433"}}]}',
-        next_step="correct the file, or what was sent to PUT /_harness/internet",
-    )

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,11 +21,11 @@ from uvicorn.server import ServerState
 
 from harness.emulator.exchange import TRANSPORT_KEY
 from harness.emulator.routing import BadTargetError, Target, target_of
-from harness.emulator.server import EmulatorApplication
+from harness.emulator.service import EmulatedService
 from harness.emulator.tunnel import Tunnel
 from harness.errors import BrokenError
 
-__all__ = ["HOST", "Listener", "bind"]
+__all__ = ["HOST", "Application", "Listener", "bind"]
 
 HOST = "127.0.0.1"
 # Longer than clients keep idle connections: who closes first decides who gets the error.
@@ -59,10 +60,23 @@ def bind(port: int) -> socket.socket:
     return sock
 
 
+class Application(Protocol):
+    """What answers requests: the emulator's application, or a part of it."""
+
+    @property
+    def service(self) -> EmulatedService:
+        """The emulator."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        ...
+
+
 class _Protocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, which tells the application its connection and hands over upgrades."""
 
-    application: EmulatorApplication
+    application: Application
     keep: Callable[[Coroutine[Any, Any, None]], object]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -124,10 +138,14 @@ class Listener:
     Args:
         application: the emulator's application.
         sock: the socket; closed at the end.
+        tls: what TLS is spoken with; None is plain HTTP.
     """
 
-    def __init__(self, application: EmulatorApplication, sock: socket.socket) -> None:
+    def __init__(
+        self, application: Application, sock: socket.socket, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._sock = sock
+        self._tls = tls
         self._state = ServerState()
         self._tunnels: set[asyncio.Task[None]] = set()
         self._config = Config(
@@ -149,7 +167,7 @@ class Listener:
     async def __aenter__(self) -> Self:
         """Begins to accept connections."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self.protocol, sock=self._sock)
+        self._server = await loop.create_server(self.protocol, sock=self._sock, ssl=self._tls)
         return self
 
     def protocol(self) -> asyncio.Protocol:

@@ -28,8 +28,10 @@ from harness.emulator.internet import Internet
 from harness.emulator.isolation import IsolationMode, Network, SandboxHost
 from harness.emulator.ledger import Entry, Ledger
 from harness.emulator.listener import HOST, Listener, bind
+from harness.emulator.neighbours import Neighbours
 from harness.emulator.ownership import Ownership, this_process
 from harness.emulator.plans import Plan
+from harness.emulator.sandbox_door import SandboxesOnly
 from harness.emulator.sandboxes import Sandboxes
 from harness.emulator.secret_store import SecretStore
 from harness.emulator.server import EmulatorApplication
@@ -141,7 +143,7 @@ async def serve(
         async with _service(options, folder, port) as service:
             application = EmulatorApplication(service, on_request=on_request)
             async with Listener(application, sock) as listener:
-                async with _front(options, folder, service, listener) as proxy_env:
+                async with _front(options, folder, application, listener) as proxy_env:
                     on_ready(_running(service, port, proxy_env))
                     await stop.wait()
                 await application.close()
@@ -222,7 +224,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 @contextlib.asynccontextmanager
 async def _front(
-    options: ServeOptions, folder: Path, service: EmulatedService, listener: Listener
+    options: ServeOptions, folder: Path, application: EmulatorApplication, listener: Listener
 ) -> AsyncIterator[dict[str, str]]:
     """The proxy where one is wanted; yields the variables for its clients, none without it."""
     if not options.proxy:
@@ -231,15 +233,24 @@ async def _front(
     # Only here: certificates cost an emulator without a proxy a third of its start.
     from harness.emulator.authority import Authority  # noqa: PLC0415
 
+    service, domains = application.service, (*E2B_DOMAINS, *options.domains)
+    authority = await asyncio.to_thread(Authority, folder)
     front = Front(
         bind(options.proxy_port),
-        await asyncio.to_thread(Authority, folder),
+        authority,
         listener.protocol,
-        domains=(*E2B_DOMAINS, *options.domains),
+        domains=domains,
         ledger=service.ledger,
         clock=service.clock,
     )
-    async with front:
+    inner = bind(0)
+    service.sandboxes.starts.neighbours = Neighbours(
+        domains=domains,
+        place=inner.getsockname(),
+        authority=authority.certificate.read_text(encoding="ascii"),
+    )
+    to_sandboxes = Listener(SandboxesOnly(application), inner, tls=authority.server_context())
+    async with front, to_sandboxes:
         yield {**front.env, "E2B_API_KEY": service.credentials.api_key}
 
 

@@ -12,6 +12,7 @@ from harness.emulator.internet import Internet
 from harness.emulator.interpreter import INTERPRETER_TEMPLATE, open_interpreter
 from harness.emulator.isolation import GuestError, Network, Sandbox, SandboxGoneError, SandboxHost
 from harness.emulator.life import NewSandbox
+from harness.emulator.neighbours import Neighbours
 from harness.emulator.volumes import Volumes
 from harness.errors import BrokenError
 
@@ -31,6 +32,7 @@ class Starts:
 
     Attributes:
         internet: see above; another one holds for sandboxes that are started from then on.
+        neighbours: how sandboxes with an internet reach each other; None is not at all.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Starts:
         self._interpreter = interpreter
         self._volumes = volumes
         self.internet = self._first_internet = internet
+        self.neighbours: Neighbours | None = None
+        self._joined = (internet, internet)
         self._keep = keep
         self._rules: dict[str, EgressRules] = {}
 
@@ -123,10 +127,20 @@ class Starts:
     async def _open_internet(self, guest: Sandbox) -> None:
         sandbox_id = guest.sandbox_id
         try:
-            serving = await self.internet.open(guest, lambda: self._rules.get(sandbox_id, NOWHERE))
+            serving = await self._outside().open(
+                guest, lambda: self._rules.get(sandbox_id, NOWHERE)
+            )
         except GuestError as error:
             raise _failure(error.message) from error
         self._keep(serving)
+
+    def _outside(self) -> Internet:
+        """The internet with the names of sandboxes; the same object while that is the same."""
+        if self.neighbours is None:
+            return self.internet
+        if self._joined[0] is not self.internet or self._joined[1] is self.internet:
+            self._joined = (self.internet, self.neighbours.beside(self.internet))
+        return self._joined[1]
 
 
 def _envs(sandbox_id: str, asked: NewSandbox) -> dict[str, str]:

@@ -16,7 +16,7 @@ from harness.emulator.after_images import KeptImage
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, error_answer
 from harness.emulator.credentials import seed_ids
 from harness.emulator.faults import FaultError
-from harness.emulator.internet import parse_internet
+from harness.emulator.internet_document import parse_internet
 from harness.emulator.life import SandboxLife
 from harness.emulator.routes import Route, RouteTable
 from harness.emulator.service import EmulatedService

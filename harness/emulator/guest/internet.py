@@ -169,13 +169,22 @@ def _answer(message: bytes, names: dict[str, str]) -> bytes:
     except (IndexError, UnicodeDecodeError, struct.error):
         return b""
     asked = message[_HEADER.size : place + 5]
-    address = names.get(".".join(labels))
+    address = _address_of(".".join(labels), names)
     if not questions or address is None:
         return _HEADER.pack(number, _UNKNOWN, 1, 0, 0, 0) + asked
     if (kind, group) != (_A, _IN):
         return _HEADER.pack(number, _FOUND, 1, 0, 0, 0) + asked
     record = struct.pack(">HHHIH", 0xC00C, _A, _IN, _TTL_S, 4) + socket.inet_aton(address)
     return _HEADER.pack(number, _FOUND, 1, 1, 0, 0) + asked + record
+
+
+def _address_of(name: str, names: dict[str, str]) -> str | None:
+    """The address of a name: its own, or that of the nearest `*.` above it."""
+    found = names.get(name)
+    while found is None and "." in name:
+        name = name.partition(".")[2]
+        found = names.get("*." + name)
+    return found
 
 
 def _reset(connection: socket.socket) -> None:

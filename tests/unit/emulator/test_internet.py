@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.emulator.internet import parse_internet
+from harness.emulator.internet_document import parse_internet
 from harness.errors import UsageError
 
 GOOD = {"names": ["API.Example.com."], "ports": {"443": "127.0.0.1:4433", "80": "[::1]:8080"}}
@@ -42,3 +42,15 @@ def test_internet_that_cannot_be_is_refused_with_the_reason(document: Any, words
     """Nothing but this machine's loopback answers, and the refusal says what is wrong."""
     with pytest.raises(UsageError, match=words):
         parse_internet(document)
+
+
+def test_wildcard_is_every_name_below_it_and_not_its_own() -> None:
+    """The name itself, and names that only end alike, belong to nobody."""
+    (host,) = parse_internet(
+        {"hosts": [{"names": ["*.Example.com", "other.org"], "ports": {"80": "127.0.0.1:1"}}]}
+    ).hosts
+    assert host.has_any_name
+    known = ("a.example.com", "a.b.example.com", "other.org")
+    assert all(host.answers_to(name) for name in known)
+    strange = ("example.com", "badexample.com", "a.other.org", "")
+    assert not any(host.answers_to(name) for name in strange)
