@@ -12,7 +12,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from harness.errors import BrokenError
@@ -22,11 +22,12 @@ from harness.parity.binary import compare_bytes
 from harness.parity.csv_format import CsvFormat, encoding_of, read_format, readable
 from harness.parity.delta import Delta, Kind, Order
 from harness.parity.measured import MeasuredNoise
-from harness.parity.table_source import TableSource, UnreadableTableError
-from harness.parity.tables import compare_tables
+from harness.parity.packed import PACKED, is_same_packing, unpacked
+from harness.parity.table_source import TableSource, UnreadableTableError, tables_of
+from harness.parity.tables import compare_tables, why_unreadable
 from harness.parity.text import compare_text, lines_of
 from harness.parity.tokens import Normaliser
-from harness.parity.values import Place, compare_values
+from harness.parity.values import Place, compare_values, segment
 
 __all__ = ["FilePair", "compare_contents"]
 
@@ -35,6 +36,7 @@ _DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t"}
 _PARQUET = frozenset({".parquet", ".pq"})
 _JSON = frozenset({".json"})
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
+_DATABASE = frozenset({".duckdb", ".ddb"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +100,60 @@ def compare_contents(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
 
 def _content(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
     suffix = PurePosixPath(pair.left.path).suffix.lower()
-    if suffix in _DELIMITED:
+    if suffix in PACKED:
+        yield from _packed(pair, noise)
+    elif suffix in _DELIMITED:
         yield from _delimited(pair, noise, _DELIMITED[suffix])
     elif suffix in _PARQUET:
         sources = (TableSource(path=pair.left.location), TableSource(path=pair.right.location))
         yield from _table(pair, noise, *sources)
+    elif suffix in _DATABASE:
+        yield from _database(pair, noise)
     elif suffix in _JSON:
         yield from _json(pair, noise)
     elif suffix in _JSON_LINES:
         yield from _json_lines(pair, noise)
     else:
         yield from _text(pair, noise)
+
+
+def _packed(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    """What is in a compressed file counts; when and how well it was packed is its format."""
+    with tempfile.TemporaryDirectory(prefix="harness-packed-") as folder:
+        found = [
+            unpacked(file, Path(folder, side))
+            for side, file in (("l", pair.left), ("r", pair.right))
+        ]
+        mine, theirs = found
+        if isinstance(mine, str) or isinstance(theirs, str):
+            told = [word if isinstance(word, str) else "compressed data" for word in found]
+            if told[0] != told[1]:
+                yield pair.place.delta(Kind.UNPARSABLE, *told)
+            yield from compare_bytes(pair.left.location, pair.right.location, pair.place)
+        elif mine.sha256 != theirs.sha256:
+            yield from _content(replace(pair, left=mine, right=theirs), noise)
+        elif not is_same_packing(pair.left.location, pair.right.location):
+            yield from compare_bytes(pair.left.location, pair.right.location, _format(pair))
+
+
+def _database(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    """The tables of a DuckDB file; its pages are laid out anew by each run."""
+    paths = (pair.left.location, pair.right.location)
+    try:
+        mine, theirs = (tables_of(path) for path in paths)
+    except UnreadableTableError as error:
+        yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
+        yield from compare_bytes(*paths, pair.place)
+        return
+    for table in sorted({*mine, *theirs}):
+        here = pair.place.child("tables").child(segment(".".join(table)))
+        if table not in theirs:
+            yield here.delta(Kind.MISSING, "a table", "no table")
+        elif table not in mine:
+            yield here.delta(Kind.EXTRA, "no table", "a table")
+        else:
+            sources = [TableSource(path=path, table=table) for path in paths]
+            yield from _table(replace(pair, place=here), noise, *sources)
 
 
 def _text(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
@@ -164,7 +209,8 @@ def _json_lines(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
 def _delimited(pair: FilePair, noise: MeasuredNoise, delimiter: str | None) -> Iterator[Delta]:
     paths = (pair.left.location, pair.right.location)
     encodings = [encoding_of(path) for path in paths]
-    if encodings[0] != encodings[1]:
+    alike = encodings[0].partition(":")[0] == encodings[1].partition(":")[0]
+    if not alike:
         yield _format_delta(pair, "encoding", *encodings)
     with tempfile.TemporaryDirectory(prefix="harness-text-") as folder:
         texts = [
@@ -172,9 +218,8 @@ def _delimited(pair: FilePair, noise: MeasuredNoise, delimiter: str | None) -> I
             for path, encoding in zip(paths, encodings, strict=True)
         ]
         if texts[0] is not None and texts[1] is not None:
-            alike = encodings[0] == encodings[1]
             yield from _records(pair, noise, (texts[0], texts[1]), delimiter, alike=alike)
-        elif encodings[0] == encodings[1]:
+        elif alike:
             yield from _text(pair, noise)
 
 
@@ -215,8 +260,10 @@ def _table(
             order=Order.ANY if f"{site}/rows" in noise.unordered else Order.PROMISED,
             ignore=noise.columns.get(f"{site}/columns", frozenset()),
         )
-    except UnreadableTableError as error:
-        yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
+    except UnreadableTableError:
+        whys = [why_unreadable(source) for source in (local, remote)]
+        if whys[0] is None or whys[1] is None:
+            yield pair.place.delta(Kind.UNPARSABLE, *(why or "a table" for why in whys))
         yield from _text(pair, noise)
 
 

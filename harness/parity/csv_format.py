@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -15,8 +14,12 @@ DELIMITERS = ",;\t|"
 HEAD_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 20
 UTF_16 = "UTF-16"
+UTF_32 = "UTF-32"
+NOT_UTF_8 = "not UTF-8"
 _BOMS = (
     (codecs.BOM_UTF8, "UTF-8 with a byte order mark"),
+    (codecs.BOM_UTF32_LE, UTF_32),  # begins as UTF-16's does
+    (codecs.BOM_UTF32_BE, UTF_32),
     (codecs.BOM_UTF16_LE, UTF_16),
     (codecs.BOM_UTF16_BE, UTF_16),
 )
@@ -30,7 +33,7 @@ class CsvFormat:
         delimiter: the character between cells.
         line_end: LF, CR LF, CR, mixed or none.
         last_line: whether the last line has an end.
-        header: the first record where it names columns: unique, not empty, no numbers.
+        header: the first record where it names columns: not empty, no numbers.
     """
 
     delimiter: str
@@ -71,7 +74,7 @@ def read_format(path: Path, delimiter: str | None = None) -> CsvFormat:
 def encoding_of(path: Path) -> str:
     """The encoding: UTF-8, what the first bytes declare, or where the file stops being UTF-8."""
     with path.open("rb") as file:
-        head = file.read(len(codecs.BOM_UTF8))
+        head = file.read(len(codecs.BOM_UTF32_LE))
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name
@@ -79,17 +82,26 @@ def encoding_of(path: Path) -> str:
 
 
 def readable(path: Path, encoding: str, folder: Path) -> Path | None:
-    """The file as UTF-8: itself, or a copy in `folder`; None where its encoding is unknown."""
+    """The file as UTF-8: itself, or a copy in `folder`; None where it cannot be one.
+
+    Of bytes that are no UTF-8 each stands for the character of its number, so that cells
+    can be told apart, whatever they mean. Zero bytes are in no text.
+    """
     if encoding.startswith("UTF-8"):
         return path
-    if encoding != UTF_16:
-        return None
     copy = folder / path.name
-    with (
-        path.open(encoding="utf-16", newline="") as original,
-        copy.open("w", encoding="utf-8", newline="") as text,
-    ):
-        shutil.copyfileobj(original, text)
+    codec = {UTF_16: "utf-16", UTF_32: "utf-32"}.get(encoding, "latin-1")
+    try:
+        with (
+            path.open(encoding=codec, newline="") as original,
+            copy.open("w", encoding="utf-8", newline="") as text,
+        ):
+            while piece := original.read(CHUNK_BYTES):
+                if "\0" in piece:
+                    return None
+                text.write(piece)
+    except UnicodeError:
+        return None
     return copy
 
 
@@ -106,7 +118,7 @@ def _header(text: str, delimiter: str) -> tuple[str, ...] | None:
     except csv.Error:
         return None
     named = all(name.strip() and not _is_number(name) for name in first)
-    return tuple(first) if first and named and len(set(first)) == len(first) else None
+    return tuple(first) if first and named else None
 
 
 def _is_number(text: str) -> bool:
@@ -122,16 +134,19 @@ def _utf_8_or_where_not(path: Path) -> str:
     done = 0
     with path.open("rb") as file:
         while piece := file.read(CHUNK_BYTES):
+            if piece.isascii() and not decoder.getstate()[0]:
+                done += len(piece)
+                continue
             try:
                 decoder.decode(piece)
             except UnicodeDecodeError as error:
                 at = done + error.start - (len(error.object) - len(piece))
-                return f"not UTF-8: byte 0x{error.object[error.start]:02x} at {at}"
+                return f"{NOT_UTF_8}: byte 0x{error.object[error.start]:02x} at {at}"
             done += len(piece)
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return f"not UTF-8: cut inside a character at {done}"
+        return f"{NOT_UTF_8}: cut inside a character at {done}"
     return "UTF-8"
 
 
@@ -140,10 +155,10 @@ def _line_end(path: Path) -> str:
     before = b""
     with path.open("rb") as file:
         while piece := file.read(CHUNK_BYTES):
-            pairs = piece.count(b"\r\n") + (before == b"\r" and piece.startswith(b"\n"))
-            crlf += pairs
             lf += piece.count(b"\n")
-            cr += piece.count(b"\r")
+            if before == b"\r" or b"\r" in piece:
+                crlf += piece.count(b"\r\n") + (before == b"\r" and piece.startswith(b"\n"))
+                cr += piece.count(b"\r")
             before = piece[-1:]
     counts = {"CR LF": crlf, "LF": lf - crlf, "CR": cr - crlf}
     used = [name for name, count in counts.items() if count]

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-__all__ = ["Column", "TableSource", "UnreadableTableError", "columns_of", "literal", "quoted"]
+__all__ = [
+    "Column",
+    "TableSource",
+    "UnreadableTableError",
+    "columns_of",
+    "literal",
+    "quoted",
+    "tables_of",
+]
 
 MAX_LINE_BYTES = 64 << 20
+BUFFER_BYTES = 2 * MAX_LINE_BYTES  # else DuckDB takes sixteen times the longest line
 
 
 class UnreadableTableError(Exception):
-    """DuckDB cannot read the file as a table; the message is its first line."""
+    """DuckDB cannot read a file as a table; the message is its first line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column's name and its DuckDB type."""
+    """A column's name and its DuckDB type; of two columns of one name the second is `name#2`."""
 
     name: str
     type: str
@@ -30,33 +41,56 @@ class TableSource:
 
     Attributes:
         path: where it is.
-        delimiter: of delimited text; None for Parquet.
+        delimiter: of delimited text; None for Parquet and for a database.
         header: the names in its first line; None where it has none.
         width: the number of columns of delimited text without a header.
+        table: of a DuckDB database: schema and name of one of its tables.
     """
 
     path: Path
     delimiter: str | None = None
     header: tuple[str, ...] | None = None
     width: int = 0
+    table: tuple[str, str] | None = None
 
-    def sql(self) -> str:
-        """The table function that reads it, with the row's number as column `harness_row`."""
+    def names(self) -> tuple[str, ...]:
+        """The names of delimited text's columns."""
+        return self.header or tuple(f"column{index + 1}" for index in range(self.width))
+
+    def sql(self, width: int) -> str:
+        """The relation that reads it, in the file's order, its columns named c0, c1, ….
+
+        Names of files are not used in queries: they may repeat, or differ only in case.
+        """
         where = literal(str(self.path))
         if self.delimiter is None:
-            return (
-                "(SELECT * EXCLUDE (file_row_number), file_row_number AS harness_row "
-                f"FROM read_parquet({where}, file_row_number = true))"
-            )
-        names = self.header or tuple(f"column{index + 1}" for index in range(self.width))
-        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+            names = ", ".join(f"c{index}" for index in range(width))
+            return f"{self._relation()} AS harness_table({names})"
+        columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
         return (
-            f"(SELECT *, row_number() OVER () - 1 AS harness_row FROM read_csv({where}, "
-            f"columns = {{{columns}}}, auto_detect = false, delim = {literal(self.delimiter)}, "
-            f"header = {'true' if self.header else 'false'}, quote = '\"', escape = '\"', "
-            f"nullstr = '', allow_quoted_nulls = false, null_padding = false, "
-            f"max_line_size = {MAX_LINE_BYTES}, strict_mode = true))"
+            f"read_csv({where}, columns = {{{columns}}}, auto_detect = false, "
+            f"delim = {literal(self.delimiter)}, header = {'true' if self.header else 'false'}, "
+            f"quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, "
+            f"null_padding = false, max_line_size = {MAX_LINE_BYTES}, "
+            f"buffer_size = {BUFFER_BYTES}, strict_mode = true)"
         )
+
+    def describe(self, db: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+        """Names and types of its columns in order.
+
+        Raises:
+            duckdb.Error: if DuckDB cannot read it.
+        """
+        if self.delimiter is not None:
+            return [(name, "VARCHAR") for name in self.names()]
+        rows = db.execute(f"DESCRIBE SELECT * FROM {self._relation()}").fetchall()
+        return [(str(row[0]), str(row[1])) for row in rows]
+
+    def _relation(self) -> str:
+        if self.table is None:
+            return f"read_parquet({literal(str(self.path))})"
+        database = quoted(f"harness {self.path}")
+        return ".".join([database, *(quoted(name) for name in self.table)])
 
 
 def columns_of(db: duckdb.DuckDBPyConnection, source: TableSource) -> tuple[Column, ...]:
@@ -65,8 +99,25 @@ def columns_of(db: duckdb.DuckDBPyConnection, source: TableSource) -> tuple[Colu
     Raises:
         duckdb.Error: if DuckDB cannot read it.
     """
-    rows = db.execute(f"DESCRIBE SELECT * EXCLUDE (harness_row) FROM {source.sql()}").fetchall()
-    return tuple(Column(name=str(row[0]), type=str(row[1])) for row in rows)
+    described = source.describe(db)
+    names = _apart(name for name, _ in described)
+    return tuple(
+        Column(name=name, type=kind) for name, (_, kind) in zip(names, described, strict=True)
+    )
+
+
+def tables_of(path: Path) -> frozenset[tuple[str, str]]:
+    """Schema and name of each table of a DuckDB file.
+
+    Raises:
+        UnreadableTableError: if it is none.
+    """
+    try:
+        with duckdb.connect(str(path), read_only=True) as db:
+            rows = db.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall()
+    except duckdb.Error as error:
+        raise UnreadableTableError(str(error).splitlines()[0]) from error
+    return frozenset((str(schema), str(table)) for schema, table in rows)
 
 
 def quoted(name: str) -> str:
@@ -77,3 +128,13 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """A text in SQL, whatever stands in it."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _apart(names: Iterable[str]) -> list[str]:
+    """The names, each of its own: the second `a` is `a#2`."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for name in names:
+        seen[name] += 1
+        apart.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return apart

@@ -1,24 +1,32 @@
-"""Compares two tables in DuckDB, out of core: CSV, TSV and Parquet.
+"""Compares two tables in DuckDB, out of core: CSV, TSV, Parquet and DuckDB's own files.
 
 Order: rows are compared in order where it is promised, else as a multiset.
-Cells: of a CSV the text counts, so 1 is not 1.0 and 01 is not 1; of Parquet the
-typed value. NULL equals only NULL; an unquoted empty cell of a CSV is NULL, a
-quoted one is the empty text. NaN equals NaN; -0.0 is not 0.0. Instants with a
-zone are compared as instants, shown in UTC. There is no tolerance.
+Cells: of delimited text the text counts, so 1 is not 1.0, 01 is not 1, and whole numbers
+beyond 2^53 stay what they are; of the others the typed value. NULL equals only NULL; an
+unquoted empty cell of a CSV is NULL, a quoted one is the empty text. NaN equals NaN and is
+not NULL; -0.0 is not 0.0. Instants with a zone are compared as instants and shown in UTC,
+those without one as they stand; in text a zone is text. There is no tolerance.
 
-Each row is reduced to a hash of 64 bits; only rows whose hash has no counterpart
-are read again. They are paired by position, else by a column whose values are
-unique, so that a changed cell is named by its column and a lost row is a lost row.
+Each row is reduced to a hash of 64 bits; only rows whose hash has no counterpart are read
+again. They are paired by position, else by a column whose values are unique, so that a
+changed cell is named by its column and a lost row is a lost row. `harness.parity.table_rows`
+finds those rows; here they become differences.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import duckdb
 
+from harness.errors import BrokenError
 from harness.parity.delta import Delta, Kind, Order, shorten, show
+from harness.parity.table_rows import Cell, Rows, difference_of
 from harness.parity.table_source import (
     Column,
     TableSource,
@@ -29,10 +37,11 @@ from harness.parity.table_source import (
 )
 from harness.parity.values import Place, segment
 
-__all__ = ["compare_tables"]
+__all__ = ["compare_tables", "why_unreadable"]
 
 MEMORY_LIMIT = "1GB"
 MAX_ROWS_SHOWN = 3
+_NO_ROOM = os.strerror(errno.ENOSPC)
 
 
 def compare_tables(
@@ -55,6 +64,34 @@ def compare_tables(
 
     Raises:
         UnreadableTableError: if DuckDB cannot read one of them.
+        BrokenError: if memory and disk do not suffice.
+    """
+    sources = {"l": local, "r": remote}
+    with _database(sources.values()) as db:
+        columns = {side: columns_of(db, source) for side, source in sources.items()}
+        comparison = _Comparison(db, sources=sources, columns=columns, place=place, order=order)
+        yield from comparison.run(frozenset(ignore))
+
+
+def why_unreadable(source: TableSource) -> str | None:
+    """Why DuckDB cannot read a table to its end; None where it can."""
+    try:
+        with _database([source]) as db:
+            width = len(columns_of(db, source))
+            cells = ", ".join(f"c{index}" for index in range(width))
+            db.execute(f"SELECT max(hash({cells})) FROM {source.sql(width)}")
+    except UnreadableTableError as error:
+        return str(error)
+    return None
+
+
+@contextmanager
+def _database(sources: Iterable[TableSource]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for one comparison; its errors are told apart by whose fault they are.
+
+    Raises:
+        UnreadableTableError: if a file cannot be read as a table.
+        BrokenError: if memory and disk do not suffice.
     """
     with tempfile.TemporaryDirectory(prefix="harness-tables-") as spill, duckdb.connect() as db:
         db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
@@ -62,52 +99,73 @@ def compare_tables(
         db.execute("SET TimeZone = 'UTC'")
         db.execute("SET preserve_insertion_order = true")
         try:
-            yield from _Comparison(
-                db,
-                sources={"l": local, "r": remote},
-                place=place,
-                order=order,
-                ignore=frozenset(ignore),
-            ).run()
+            for path in {source.path for source in sources if source.table is not None}:
+                name = quoted(f"harness {path}")
+                db.execute(f"ATTACH {literal(str(path))} AS {name} (READ_ONLY)")
+            yield db
         except duckdb.Error as error:
-            raise UnreadableTableError(str(error).splitlines()[0]) from error
+            told = str(error).splitlines()[0]
+            if isinstance(error, duckdb.OutOfMemoryException) or _NO_ROOM in str(error):
+                raise BrokenError(
+                    f"two tables cannot be compared: {told}",
+                    expected=f"{MEMORY_LIMIT} of memory, and room in {tempfile.gettempdir()}",
+                    next_step="free some space, or set TMPDIR to a larger disk, then run again",
+                ) from error
+            raise UnreadableTableError(told) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changed:
+    """Where a column's cells differ between paired rows.
+
+    Attributes:
+        cell: the column.
+        sql: the pairs that differ: FROM and WHERE, rows as `a` and `b`.
+        count: how many they are.
+    """
+
+    cell: Cell
+    sql: str
+    count: int
 
 
 class _Comparison:
-    """One comparison: its connection and the two tables of row hashes, `l` and `r`."""
+    """One comparison: its connection, the two sources, and the columns that both have."""
 
     def __init__(
         self,
         db: duckdb.DuckDBPyConnection,
         *,
         sources: Mapping[str, TableSource],
+        columns: Mapping[str, tuple[Column, ...]],
         place: Place,
         order: Order,
-        ignore: frozenset[str],
     ) -> None:
         self.db = db
         self.sources = sources
+        self.columns = columns
         self.place = place
         self.order = order
-        self.ignore = ignore
-        self.columns: tuple[Column, ...] = ()
+        self.cells: tuple[Cell, ...] = ()
 
-    def run(self) -> Iterator[Delta]:
-        yield from self._compare_columns()
-        for side in "lr":
-            self._hash_rows(side)
-        if self._differing_positions() == 0:
+    def run(self, ignore: frozenset[str]) -> Iterator[Delta]:
+        yield from self._compare_columns(ignore)
+        rows = Rows(
+            self.db,
+            {side: source.sql(len(self.columns[side])) for side, source in self.sources.items()},
+            self.cells,
+        )
+        if not rows.find_apart():
             return
-        self._find_leftovers()
-        lost, added = self._count("l_left"), self._count("r_left")
-        if lost or added:
-            yield from self._leftovers(lost, added)
+        rows.find_leftovers()
+        if rows.lost or rows.added:
+            yield from self._leftovers(rows)
         if self.order is Order.PROMISED:
-            yield from self._compare_order()
+            yield from self._compare_order(rows)
 
-    def _compare_columns(self) -> Iterator[Delta]:
-        mine = {column.name: column for column in columns_of(self.db, self.sources["l"])}
-        theirs = {column.name: column for column in columns_of(self.db, self.sources["r"])}
+    def _compare_columns(self, ignore: frozenset[str]) -> Iterator[Delta]:
+        mine = {column.name: column for column in self.columns["l"]}
+        theirs = {column.name: column for column in self.columns["r"]}
         for name, column in mine.items():
             if name not in theirs:
                 yield self._column_place(name).delta(Kind.MISSING, column.type)
@@ -123,159 +181,111 @@ class _Comparison:
             if mine[name].type != theirs[name].type:
                 types = (mine[name].type, theirs[name].type)
                 yield self._column_place(name).delta(Kind.TYPE, *types, shape="→".join(types))
-        comparable = [mine[name] for name in common if mine[name].type == theirs[name].type]
-        self.columns = tuple(column for column in comparable if column.name not in self.ignore)
-        for column in comparable:
-            if column.name in self.ignore:
-                yield from self._compare_classes(column)
+        positions = {
+            side: {column.name: at for at, column in enumerate(columns)}
+            for side, columns in self.columns.items()
+        }
+        comparable = [
+            Cell(
+                column=mine[name],
+                name=f"k{number}",
+                places={side: positions[side][name] for side in "lr"},
+            )
+            for number, name in enumerate(common)
+            if mine[name].type == theirs[name].type
+        ]
+        self.cells = tuple(cell for cell in comparable if cell.column.name not in ignore)
+        for cell in comparable:
+            if cell.column.name in ignore:
+                yield from self._compare_classes(cell)
 
-    def _compare_classes(self, column: Column) -> Iterator[Delta]:
+    def _compare_classes(self, cell: Cell) -> Iterator[Delta]:
         """Values that differ by nature stay of one kind: a NULL among numbers is news."""
         found: dict[str, set[str]] = {}
         for side in "lr":
+            relation = self.sources[side].sql(len(self.columns[side]))
             rows = self.db.execute(
-                f"SELECT DISTINCT {_class(quoted(column.name))} FROM {self.sources[side].sql()}"
+                f"SELECT DISTINCT {_class(f'c{cell.places[side]}')} FROM {relation}"
             ).fetchall()
             found[side] = {str(kind) for (kind,) in rows}
         strange = sorted(found["r"] - found["l"])
         if strange and found["l"]:
             known = ", ".join(sorted(found["l"]))
-            yield self._column_place(column.name).delta(
+            yield self._column_place(cell.column.name).delta(
                 Kind.TYPE, known, ", ".join(strange), shape=f"{known}→{','.join(strange)}"
             )
 
-    def _hash_rows(self, side: str) -> None:
-        parts = [part for column in self.columns for part in _identity(column)]
-        hashed = f"hash({', '.join(parts)})" if parts else "0::UBIGINT"
-        self.db.execute(
-            f"CREATE TABLE {side} AS SELECT harness_row AS n, {hashed} AS h "
-            f"FROM {self.sources[side].sql()}"
-        )
-
-    def _differing_positions(self) -> int:
-        return self._number(
-            "SELECT count(*) FROM l FULL JOIN r ON l.n = r.n WHERE l.h IS DISTINCT FROM r.h"
-        )
-
-    def _find_leftovers(self) -> None:
-        """Rows without a counterpart; of several equal ones the last are the ones too many."""
-        self.db.execute(
-            "CREATE TABLE surplus AS SELECT h, sum(s)::BIGINT AS k FROM "
-            "(SELECT h, 1 AS s FROM l UNION ALL SELECT h, -1 FROM r) GROUP BY h HAVING sum(s) <> 0"
-        )
-        for side, sign in (("l", ""), ("r", "-")):
-            self.db.execute(
-                f"CREATE TABLE {side}_left AS SELECT n FROM (SELECT n, k, row_number() OVER "
-                f"(PARTITION BY h ORDER BY n DESC) AS rank FROM {side} JOIN surplus USING (h)) "
-                f"WHERE rank <= {sign}k"
-            )
-
-    def _compare_order(self) -> Iterator[Delta]:
+    def _compare_order(self, rows: Rows) -> Iterator[Delta]:
         """Whether the rows that both sides have stand in one order."""
-        for side in "lr":
-            self.db.execute(
-                f"CREATE TABLE {side}_common AS SELECT row_number() OVER (ORDER BY n) AS i, n, h "
-                f"FROM {side} ANTI JOIN {side}_left USING (n)"
-            )
-        moved = "FROM l_common AS a JOIN r_common AS b USING (i) WHERE a.h <> b.h"
-        count = self._number(f"SELECT count(*) {moved}")
-        if not count:
+        moved = rows.moved()
+        if moved is None:
             return
-        first = self.db.execute(f"SELECT a.n, b.n {moved} ORDER BY i LIMIT 1").fetchone()
-        here, there = first or (0, 0)
         told = [
-            self._rows(f"{self.sources[side].sql()} WHERE harness_row = {number}", 1)[0]
-            for side, number in (("l", here), ("r", there))
+            self._rows(rows.numbered(side, number), 1)[0]
+            for side, number in zip("lr", moved.first, strict=True)
         ]
-        yield self.place.child("rows").delta(Kind.ORDER, *told, count=count)
+        yield self.place.child("rows").delta(Kind.ORDER, *told, count=moved.count)
 
-    def _leftovers(self, lost: int, added: int) -> Iterator[Delta]:
-        for side in "lr":
-            self.db.execute(
-                f"CREATE TABLE {side}_rows AS SELECT * FROM {self.sources[side].sql()} "
-                f"WHERE harness_row IN (SELECT n FROM {side}_left)"
+    def _leftovers(self, rows: Rows) -> Iterator[Delta]:
+        rows.read_leftovers()
+        pairing = rows.pairing()
+        if pairing is not None:
+            for changed in self._changed(pairing.sql):
+                yield self._cell_delta(changed, rows.totals["l"])
+        here = self.place.child("rows")
+        paired = 0 if pairing is None else pairing.count
+        if rows.lost > paired:
+            relation = "l_rows" if pairing is None else pairing.missing
+            yield here.delta(
+                Kind.MISSING, self._some(rows.totals["l"], relation), count=rows.lost - paired
             )
-        key = self._key(lost, added)
-        if key is not None:
-            for column in self.columns:
-                yield from self._cells(column, key)
-        yield from self._unpaired(key, lost, added)
-
-    def _key(self, lost: int, added: int) -> str | None:
-        """What pairs the leftover rows: their position, else the best column; None if nothing.
-
-        A column pairs them where its values are unique on both sides; the one that
-        pairs most is the best.
-        """
-        if lost == added == self._number("SELECT count(*) FROM l_left JOIN r_left USING (n)"):
-            return "harness_row"
-        paired = {
-            column.name: self._number(
-                f"SELECT count(*) FROM l_rows JOIN r_rows USING ({quoted(column.name)})"
+        if rows.added > paired:
+            relation = "r_rows" if pairing is None else pairing.extra
+            yield here.delta(
+                Kind.EXTRA, None, self._some(rows.totals["r"], relation), count=rows.added - paired
             )
-            for column in self.columns
-            if all(self._is_unique(side, column) for side in "lr")
-        }
-        best = max(paired, key=paired.__getitem__, default=None)
-        return best if best is not None and paired[best] else None
 
-    def _is_unique(self, side: str, column: Column) -> bool:
-        count = f"count(*) - count(DISTINCT {quoted(column.name)})"
-        return self._number(f"SELECT {count} FROM {side}_rows") == 0
-
-    def _cells(self, column: Column, key: str) -> Iterator[Delta]:
-        name, by = quoted(column.name), quoted(key)
-        identities = zip(_identity(column, "a."), _identity(column, "b."), strict=True)
-        differs = " OR ".join(f"{mine} IS DISTINCT FROM {other}" for mine, other in identities)
-        changed = f"FROM l_rows AS a JOIN r_rows AS b USING ({by}) WHERE ({differs})"
-        count = self._number(f"SELECT count(*) {changed}")
-        if not count:
+    def _changed(self, pairs: str) -> Iterator[_Changed]:
+        if not self.cells:
             return
+        counted = ", ".join(f"count(*) FILTER ({difference_of(cell)})" for cell in self.cells)
+        counts = self.db.execute(f"SELECT {counted} FROM {pairs}").fetchone() or ()
+        for cell, count in zip(self.cells, counts, strict=True):
+            if count:
+                sql = f"FROM {pairs} WHERE {difference_of(cell)}"
+                yield _Changed(cell=cell, sql=sql, count=count)
+
+    def _cell_delta(self, changed: _Changed, total: int) -> Delta:
+        """How many cells of a column differ, how, and the first of them."""
+        name, column = changed.cell.name, changed.cell.column
         kinds = self.db.execute(
-            f"SELECT DISTINCT {_class(f'a.{name}')} || '→' || {_class(f'b.{name}')} AS kind "
-            f"{changed} ORDER BY kind"
+            f"SELECT {_class(f'a.{name}')} AS mine, {_class(f'b.{name}')} AS other "
+            f"{changed.sql} GROUP BY ALL ORDER BY ALL"
         ).fetchall()
         shown = self.db.execute(
-            f"SELECT a.harness_row, a.{name}::VARCHAR, b.{name}::VARCHAR {changed} "
-            f"ORDER BY 1 LIMIT {MAX_ROWS_SHOWN}"
+            f"SELECT a.harness_row, a.{name}::VARCHAR, b.harness_row, b.{name}::VARCHAR "
+            f"{changed.sql} ORDER BY 1 LIMIT {MAX_ROWS_SHOWN}"
         ).fetchall()
-        here = self._column_place(column.name)
-        shape = ",".join(kind for (kind,) in kinds)
-        yield here.delta(
-            self._cell_kind(shape),
-            "\n".join(f"row {n + 1}: {_told(column, mine)}" for n, mine, _ in shown),
-            "\n".join(f"row {n + 1}: {_told(column, theirs)}" for n, _, theirs in shown),
-            shape=shape,
-            count=count,
+        heads = [f"{changed.count} of {total} rows: {_listed(kinds, side)}" for side in (0, 1)]
+        told = [
+            "\n".join([heads[0], *(f"row {n + 1}: {_told(column, v)}" for n, v, _, _ in shown)]),
+            "\n".join([heads[1], *(f"row {n + 1}: {_told(column, v)}" for _, _, n, v in shown)]),
+        ]
+        # A change of type only where every changed cell is another kind of thing.
+        retyped = all(mine != other for mine, other in kinds)
+        return self._column_place(column.name).delta(
+            Kind.TYPE if retyped else Kind.VALUE,
+            *told,
+            shape=",".join(f"{mine}→{other}" for mine, other in kinds),
+            count=changed.count,
         )
 
-    @staticmethod
-    def _cell_kind(shape: str) -> Kind:
-        """A change of type only where every changed cell is another kind of thing."""
-        pairs = [kind.split("→") for kind in shape.split(",")]
-        return Kind.TYPE if all(mine != theirs for mine, theirs in pairs) else Kind.VALUE
-
-    def _unpaired(self, key: str | None, lost: int, added: int) -> Iterator[Delta]:
-        paired = 0
-        missing, extra = "l_rows", "r_rows"
-        if key is not None:
-            by = quoted(key)
-            paired = self._number(f"SELECT count(*) FROM l_rows JOIN r_rows USING ({by})")
-            missing = f"l_rows ANTI JOIN r_rows USING ({by})"
-            extra = f"r_rows ANTI JOIN l_rows USING ({by})"
-        here = self.place.child("rows")
-        if lost > paired:
-            yield here.delta(Kind.MISSING, self._some("l", missing), count=lost - paired)
-        if added > paired:
-            yield here.delta(Kind.EXTRA, None, self._some("r", extra), count=added - paired)
-
-    def _some(self, side: str, relation: str) -> str:
-        total = self._number(f"SELECT count(*) FROM {side}")
+    def _some(self, total: int, relation: str) -> str:
         return "\n".join([f"of {total} rows", *self._rows(relation, MAX_ROWS_SHOWN)])
 
     def _rows(self, relation: str, limit: int) -> list[str]:
         """The first rows in few words."""
-        cells = [f"{quoted(column.name)}::VARCHAR" for column in self.columns]
+        cells = [f"{cell.name}::VARCHAR" for cell in self.cells]
         found = self.db.execute(
             f"SELECT {', '.join(['harness_row', *cells])} FROM {relation} "
             f"ORDER BY harness_row LIMIT {limit}"
@@ -283,29 +293,12 @@ class _Comparison:
         return [self._row(*row) for row in found]
 
     def _row(self, number: int, *cells: str | None) -> str:
-        named = zip(self.columns, cells, strict=True)
+        named = zip((cell.column for cell in self.cells), cells, strict=True)
         told = ", ".join(f"{column.name}={_told(column, text)}" for column, text in named)
         return shorten(f"row {number + 1}: {told}" if told else f"row {number + 1}")
 
-    def _count(self, table: str) -> int:
-        return self._number(f"SELECT count(*) FROM {table}")
-
-    def _number(self, sql: str) -> int:
-        row = self.db.execute(sql).fetchone()
-        return int(row[0]) if row else 0
-
     def _column_place(self, name: str) -> Place:
         return self.place.child("columns").child(segment(name))
-
-
-def _identity(column: Column, row: str = "") -> tuple[str, ...]:
-    """Expressions that are equal for two rows only if the column's values are one value."""
-    name = row + quoted(column.name)
-    if column.type in {"FLOAT", "DOUBLE"}:
-        return (name, f"(NOT isnan({name}) AND signbit({name}))")
-    if column.type.endswith("]") or column.type.startswith(("STRUCT", "MAP", "UNION")):
-        return (f"{name}::VARCHAR",)  # tells -0.0 from 0.0 inside
-    return (name,)
 
 
 def _class(expression: str) -> str:
@@ -318,6 +311,10 @@ def _class(expression: str) -> str:
         f"WHEN lower({text}) IN ('true', 'false') THEN 'boolean' "
         f"WHEN try_cast({text} AS TIMESTAMP) IS NOT NULL THEN 'instant' ELSE 'text' END"
     )
+
+
+def _listed(kinds: list[tuple[str, ...]], side: int) -> str:
+    return ", ".join(sorted({pair[side] for pair in kinds}))
 
 
 def _told(column: Column, text: str | None) -> str:

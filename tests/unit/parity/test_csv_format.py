@@ -22,7 +22,7 @@ def file(tmp_path: Path) -> Path:
         (b'"a,b"|c\n', ("|", "LF", "with an end", ("a,b", "c"))),
         (b"a,b\n1,2\r\n", (",", "mixed: CR LF, LF", "with an end", ("a", "b"))),
         (b"1,2\n3,4\n", (",", "LF", "with an end", None)),
-        (b"a,a\n1,2\n", (",", "LF", "with an end", None)),
+        (b"a,a\n1,2\n", (",", "LF", "with an end", ("a", "a"))),
         (b"a,\n1,2\n", (",", "LF", "with an end", None)),
         (b"", (",", "none", "empty file", None)),
     ],

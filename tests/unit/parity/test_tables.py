@@ -97,8 +97,8 @@ def test_csv_null_and_empty_text_are_two_things(csv: Compare) -> None:
     """An unquoted empty cell is NULL, a quoted one is the empty text."""
     (delta,) = csv("a,b\n1,\n", 'a,b\n1,""\n')
     assert (delta.local, delta.remote, delta.shape) == (
-        "row 1: NULL",
-        'row 1: ""',
+        "1 of 1 rows: null\nrow 1: NULL",
+        '1 of 1 rows: empty\nrow 1: ""',
         "null→empty",
     )
 
@@ -142,8 +142,8 @@ def test_csv_shows_the_first_rows_and_counts_all(csv: Compare) -> None:
     remote = "id,v\n" + "".join(f"{n},{n + (n % 10 == 0)}\n" for n in range(1000))
     (delta,) = csv(local, remote)
     assert (delta.path, delta.count) == ("t/columns/v", 100)
-    assert delta.local == 'row 1: "0"\nrow 11: "10"\nrow 21: "20"'
-    assert delta.remote == 'row 1: "1"\nrow 11: "11"\nrow 21: "21"'
+    assert delta.local == '100 of 1000 rows: integer\nrow 1: "0"\nrow 11: "10"\nrow 21: "20"'
+    assert delta.remote == '100 of 1000 rows: integer\nrow 1: "1"\nrow 11: "11"\nrow 21: "21"'
 
 
 def test_csv_awkward_cells_are_read_as_one(csv: Compare) -> None:
