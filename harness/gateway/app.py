@@ -29,7 +29,7 @@ from harness.gateway.reaper import Reaper
 from harness.gateway.stamp import CREATE_PATHS, Stamp
 from harness.gateway.under_way import UnderWay
 from harness.gateway.upstream import Headers, Upstream, passed_on
-from harness.peers import Process, describe_process, peers
+from harness.peers import Peers, Process, describe_process, socket_of
 
 __all__ = ["GatewayApp"]
 
@@ -57,10 +57,12 @@ class _Caller:
     Attributes:
         processes: who holds its connection; None where this machine does not say.
         words: their command lines, for people.
+        socket: the number of the connection's other end; empty where it is closed or unknown.
     """
 
     processes: tuple[Process, ...] | None
     words: str
+    socket: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,6 +90,8 @@ class GatewayApp:
     owner_grace_s: float | None = 10.0
     under_way: UnderWay = field(default_factory=UnderWay)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
+    _peers: Peers = field(default_factory=Peers)
+    _sockets: dict[str, str] = field(default_factory=dict)
     _nonces: dict[str, str] = field(default_factory=dict)
     _asked: Counter[str] = field(default_factory=Counter)
     _watch: OwnerWatch = field(init=False)
@@ -101,7 +105,7 @@ class GatewayApp:
             grace_s=self.owner_grace_s,
             on_orphan=self._orphaned,
         )
-        self.estate.on_end = self._watch.forget
+        self.estate.on_end = self._forget
 
     def close(self) -> None:
         """Watches nobody any more."""
@@ -152,7 +156,7 @@ class GatewayApp:
             )
             body, metadata = stamped.body, dict(stamped.metadata)
         # Beside the create, which takes longer: looking costs milliseconds.
-        caller = self.under_way.begin(_caller(scope))
+        caller = self.under_way.begin(self._caller(scope))
         await self.estate.intend(nonce, metadata)
         work = self._finish_create(_target(scope), headers, body, nonce, caller)
         begun = await self._finish(work, receive, send)
@@ -188,6 +192,7 @@ class GatewayApp:
                 words=known.words,
                 test_id=self.stamp.test_id,
             )
+            self._sockets[sandbox_id] = known.socket
             self._watch.own(sandbox_id, known.processes)
         if not answer.sandbox_ids:
             await self.estate.record("refused", nonce=nonce, status=answer.status)
@@ -206,13 +211,24 @@ class GatewayApp:
         """Notes that a process which asks for more time needs the sandbox from now on."""
         if sandbox_id not in self.estate:
             return
-        caller = await _caller(scope)
+        caller = await self._caller(scope)
         if caller.processes == () or sandbox_id not in self.estate:
             return  # its connection is closed already: nobody to wait for
         await self.estate.adopt(sandbox_id, caller.processes)
         self._watch.adopt(sandbox_id, caller.processes)
 
+    def _forget(self, sandbox_id: str) -> None:
+        self._sockets.pop(sandbox_id, None)
+        self._watch.forget(sandbox_id)
+
     async def _orphaned(self, sandbox_id: str) -> None:
+        # A heir that left its family is found by looking into every process, once.
+        number = self._sockets.get(sandbox_id)
+        heirs = await asyncio.to_thread(self._peers.holders_of, number) if number else ()
+        if heirs and not self.ending.is_set():
+            await self.estate.adopt(sandbox_id, heirs)
+            self._watch.own(sandbox_id, heirs)
+            return
         await self._reaper.end(sandbox_id, by="gateway: its owner is gone")
 
     async def _abandoned(self, begun: asyncio.Task[_Answer], nonce: str) -> None:
@@ -268,6 +284,22 @@ class GatewayApp:
             status=response.status_code, headers=kept, raw=raw, sandbox_ids=_ids(decoded)
         )
 
+    async def _caller(self, scope: Scope) -> _Caller:
+        client, server = scope.get("client"), scope.get("server")
+        if not client or not server:
+            return _Caller(processes=None, words="")
+        return await asyncio.to_thread(self._look, client[1], server[1])
+
+    def _look(self, client_port: int, server_port: int) -> _Caller:
+        processes = self._peers.find(client_port, server_port)
+        if not processes:
+            return _Caller(processes=processes, words="")
+        return _Caller(
+            processes=processes,
+            words=describe_process(processes[0].pid),
+            socket=socket_of(client_port, server_port) or "",
+        )
+
     def _nonce(self, headers: Headers) -> str:
         """A new nonce; the same one for a repeated request, whose body must stay the same."""
         key = dict(headers).get(b"idempotency-key", b"").decode("latin-1")
@@ -276,20 +308,6 @@ class GatewayApp:
             nonce = self._nonces.setdefault(key, nonce)
             self._asked[nonce] += 1
         return nonce
-
-
-async def _caller(scope: Scope) -> _Caller:
-    client, server = scope.get("client"), scope.get("server")
-    if not client or not server:
-        return _Caller(processes=None, words="")
-    return await asyncio.to_thread(_look, client[1], server[1])
-
-
-def _look(client_port: int, server_port: int) -> _Caller:
-    processes = peers(client_port, server_port)
-    return _Caller(
-        processes=processes, words=describe_process(processes[0].pid) if processes else ""
-    )
 
 
 def _target(scope: Scope) -> str:

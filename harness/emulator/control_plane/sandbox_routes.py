@@ -26,7 +26,7 @@ from harness.emulator.exchange import exchange_of
 from harness.emulator.life import NewSandbox, SandboxState
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
-from harness.peers import describe_process, peers
+from harness.peers import Peers, describe_process
 
 __all__ = ["SandboxRoutes", "short_id"]
 
@@ -48,13 +48,6 @@ def short_id(request: Request, sandbox_id: str) -> str:
     return parts[0]
 
 
-def _creator(request: Request) -> str:
-    """The command lines of who sent a request; empty where this machine does not say."""
-    client, server = request.client, request.scope.get("server")
-    holders = peers(client.port, server[1]) if client and server else None
-    return describe_process(holders[0].pid) if holders else ""
-
-
 class SandboxRoutes:
     """Answers for sandboxes.
 
@@ -66,6 +59,7 @@ class SandboxRoutes:
         self._service = service
         self._sandboxes = service.sandboxes
         self._creates = IdempotentCreates()
+        self._peers = Peers()
 
     def routes(self) -> list[Route]:
         """The routes that this class answers."""
@@ -119,7 +113,7 @@ class SandboxRoutes:
             return self._service.ownership.stamp(accepted, request.headers)
 
         # Beside the create: looking costs milliseconds.
-        creator = asyncio.create_task(asyncio.to_thread(_creator, request))
+        creator = asyncio.create_task(asyncio.to_thread(self._creator, request))
         life = await self._creates.once(
             request.headers.get("idempotency-key"), lambda: self._sandboxes.create(asked, stamp)
         )
@@ -128,6 +122,12 @@ class SandboxRoutes:
         entry.details["metadata"] = dict(life.metadata)
         view = connection_view(life, self._service.domain_for(request))
         return JsonAnswer(view, status=201)
+
+    def _creator(self, request: Request) -> str:
+        """The command lines of who sent a request; empty where this machine does not say."""
+        client, server = request.client, request.scope.get("server")
+        holders = self._peers.find(client.port, server[1]) if client and server else None
+        return describe_process(holders[0].pid) if holders else ""
 
     async def list_v1(self, request: Request) -> Response:
         """`GET /sandboxes`: running ones, all on one page."""

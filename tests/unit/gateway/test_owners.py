@@ -24,10 +24,23 @@ from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 HEADERS = {"X-API-Key": KEY}
 # Asks for each path that it is told, over one connection, until its input ends.
 CLIENT = """
-import http.client, json, sys
+import http.client, json, os, signal, sys
 connection = http.client.HTTPConnection(sys.argv[1])
 for line in sys.stdin:
     path, body = json.loads(line)
+    if path == "heir":  # a grandchild whose parent ends at once: nobody's child, with the socket
+        told, tells = os.pipe()
+        child = os.fork()
+        if child == 0:
+            heir = os.fork()
+            if heir:
+                os.write(tells, b"%d" % heir)
+                os._exit(0)
+            os.closerange(0, 3)
+            signal.pause()
+        os.waitpid(child, 0)
+        print(os.read(told, 20).decode(), flush=True)
+        continue
     connection.request("POST", path, json.dumps(body), {"X-API-Key": sys.argv[2]})
     answer = connection.getresponse().read()
     print(json.loads(answer)["sandboxID"] if answer else "", flush=True)
@@ -110,6 +123,23 @@ def test_sandbox_of_a_killed_process_ends_and_no_other(
     lines = [json.loads(line) for line in gateway.ledger_path.read_text().splitlines()]
     killed = [line for line in lines if line["kind"] == "killed" and line["sandbox_id"] == theirs]
     assert [line["by"] for line in killed] == ["gateway: its owner is gone"]
+
+
+def test_sandbox_of_an_heir_that_left_its_family_stays(
+    service: StandIn, tmp_path: Path, client_of: Callable[[Gateway], Client]
+) -> None:
+    """Whoever still holds the connection needs the sandbox; it goes when that one is gone."""
+    with Gateway(upstream=service.url, key=KEY, state_dir=tmp_path, owner_grace_s=0) as gateway:
+        client = client_of(gateway)
+        sandbox_id = client.create()
+        heir = int(client.post("heir"))
+        try:
+            client.kill()
+            eventually(lambda: '"adopted"' in gateway.ledger_path.read_text(), gateway)
+            assert set(service.sandboxes) == {sandbox_id}
+        finally:
+            os.kill(heir, signal.SIGKILL)
+        eventually(lambda: not service.sandboxes, gateway)
 
 
 def test_sandbox_that_another_process_asked_for_stays(
