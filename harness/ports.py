@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -22,8 +22,10 @@ from harness.model.side import Endpoint, Side
 __all__ = [
     "AccountView",
     "ExecutionAdapter",
+    "Explorable",
     "PrepareFailedError",
     "SandboxDirectory",
+    "Sketch",
     "Target",
 ]
 
@@ -125,6 +127,44 @@ class Target(Protocol):
 
     def allowances_file(self) -> Path:
         """Where the accepted divergences of this target are declared."""
+        ...
+
+
+class Sketch(Hashable, Protocol):
+    """A pipeline that was drawn at random: it can be run, measured and made smaller.
+
+    Two sketches are equal where they are the same pipeline.
+    """
+
+    @property
+    def step_count(self) -> int:
+        """How many steps it has."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """The length of everything that it consists of."""
+        ...
+
+    def case(self, name: str, *, purpose: str) -> PipelineCase:
+        """The pipeline as a case of that name."""
+        ...
+
+    def smaller(self) -> Iterator[Sketch]:
+        """Pipelines that are one cut smaller, the boldest cut first."""
+        ...
+
+
+@runtime_checkable
+class Explorable(Protocol):
+    """A target that draws pipelines of its own."""
+
+    def sketches(self, *, count: int, seed: int) -> Sequence[Sketch]:
+        """Different pipelines; the same count and seed give the same ones."""
+        ...
+
+    def write_case(self, case: PipelineCase, *, notes: Sequence[str]) -> str:
+        """The case as a file of this target's library; the notes stand above it as comments."""
         ...
 
 

@@ -14,14 +14,18 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.exploration_display import ExplorationLines, print_exploration
 from harness.cli.invocation import command_line
 from harness.cli.parity_display import ProgressLines, print_difference, print_parity
+from harness.errors import UsageError
 from harness.model.run import PipelineCase
 from harness.ports import Target
 from harness.settings import Settings
 from harness.targets.command import PRODUCT as COMMAND
 from harness.targets.command import CommandProgram, CommandTarget, variables_of
 from harness.targets.registry import load_target
+from harness.workflow.exploration import JOBS as EXPLORERS
+from harness.workflow.exploration import ExplorationOptions, run_exploration
 from harness.workflow.parity import PRODUCT, ParityOptions, run_parity
 from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
 from harness.workflow.parity_endpoint import FarEnd
@@ -87,6 +91,16 @@ def run(
     allowances: Annotated[
         Path | None, typer.Option(help="Another file of accepted divergences.")
     ] = None,
+    explore: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Draw N pipelines instead, and shrink what differs."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Where the drawing begins; the same seed, the same pipelines.")
+    ] = 0,
+    workers: Annotated[
+        int | None, typer.Option("-n", min=1, metavar="N", help="How many cases side by side.")
+    ] = None,
     require: Annotated[
         bool,
         typer.Option("--require", "--e2b-require", help="Live and not run is a failure."),
@@ -117,17 +131,36 @@ def run(
         if program
         else load_target(TARGET, settings=settings, version=osiris)
     )
-    library = target.cases()
-    cases = select_cases(library, names=case or (), expression=expression)
-    if list_cases:
-        _list(cases, as_json=as_json)
-        return
     far_end = FarEnd.EMULATOR
     if live_endpoint is LiveEndpoint.EMULATOR:
         far_end = FarEnd.LIVE_ON_EMULATOR
     elif live or live_endpoint is LiveEndpoint.SERVICE:
         far_end = FarEnd.LIVE
         settings = replace(settings, live_tests=True)  # asked for in so many words
+    if explore is not None:
+        if case or expression or list_cases:
+            raise _not_together("--explore", "--case, -k and --list")
+        exploration = ExplorationOptions(
+            examples=explore,
+            seed=seed,
+            far_end=far_end,
+            require=require,
+            accept=not no_allowances,
+            allowances=allowances,
+            product=COMMAND if program else PRODUCT,
+            jobs=workers or EXPLORERS,
+        )
+        verdict = run_exploration(settings, target, exploration, watcher=ExplorationLines())
+        if as_json:
+            _print_json(verdict.to_json())
+        else:
+            print_exploration(verdict, settings, verbose=verbose > 0)
+        raise typer.Exit(verdict.exit_code)
+    library = target.cases()
+    cases = select_cases(library, names=case or (), expression=expression)
+    if list_cases:
+        _list(cases, as_json=as_json)
+        return
     options = ParityOptions(
         cases=cases,
         library=library,
@@ -197,6 +230,14 @@ def accept(
         return
     sys.stdout.write(f"{accepted.entry}\nappended to {accepted.file}\n")
     sys.stdout.write(f"next: {command_line('parity', 'run')}\n")
+
+
+def _not_together(option: str, others: str) -> UsageError:
+    return UsageError(
+        f"{option} does not go with {others}",
+        expected="one way to choose what is run",
+        next_step="leave one of them out",
+    )
 
 
 def _again(

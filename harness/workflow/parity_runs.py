@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import secrets
 import threading
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.clock import Clock
-from harness.errors import BrokenError, HarnessError, InterruptedRunError
+from harness.errors import BrokenError, HarnessError, InterruptedRunError, NotRunError
 from harness.model.evidence import Evidence
 from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, PipelineCase
 from harness.model.side import Endpoint, Side
@@ -17,6 +18,7 @@ from harness.parity import CaseComparison, CaseRun, compare_case
 from harness.ports import ExecutionAdapter, PrepareFailedError, Target
 from harness.redaction.redact import Redactor
 from harness.workflow.log_mirror import LogMirror
+from harness.workflow.parity_weather import needs_own_weather, own_weather
 
 __all__ = ["CaseRunner"]
 
@@ -35,6 +37,8 @@ class CaseRunner:
         mirror: where the remote side's logs can be watched, one folder for each case.
         redactor: takes secrets out of mirrored logs.
         clock: measures durations.
+        templates: where built templates are, for a far end of a case's own.
+        local_runs: 2, or 1 where noise is not to be measured.
     """
 
     target: Target
@@ -44,6 +48,8 @@ class CaseRunner:
     mirror: Path
     redactor: Redactor
     clock: Clock
+    templates: Path | None = None
+    local_runs: int = 2
     _adapters: set[ExecutionAdapter] = field(default_factory=set)
     _idle: threading.Condition = field(default_factory=threading.Condition)
     _running: int = 0
@@ -90,6 +96,8 @@ class CaseRunner:
             if error.errno in _NO_ROOM:
                 raise _no_room(error, self.folder) from error
             comparison = _broken(case, f"{type(error).__name__}: {error}")
+        except NotRunError as error:
+            comparison = replace(_broken(case, ""), broken=None, not_run="; ".join(error.lines()))
         except HarnessError as error:
             comparison = _broken(case, "; ".join(error.lines()))
         return CaseRun(
@@ -100,7 +108,9 @@ class CaseRunner:
 
     def _compared(self, case: PipelineCase, folder: Path) -> CaseComparison:
         first = self._observe(case, Side.LOCAL, folder / "local-1")
-        second = self._observe(case, Side.LOCAL, folder / "local-2")
+        second = first
+        if self.local_runs > 1:
+            second = self._observe(case, Side.LOCAL, folder / "local-2")
         place = folder / "e2b"
         context = self._context(place, Side.E2B)
         with LogMirror(context.logs_dir, self.mirror / case.name, self.redactor):
@@ -140,16 +150,26 @@ class CaseRunner:
         context = context or self._context(folder, side)
         context.base_path.mkdir(parents=True, exist_ok=True)
         self._check()
-        adapter = self.target.adapter(side, self.endpoint if side is Side.E2B else None)
-        with self._idle:
-            self._adapters.add(adapter)
-        try:
-            self._check()  # an abort from now on reaches the adapter; one before is seen here
-            return self._evidence(adapter, case, side, context)
-        finally:
+        with ExitStack() as stack:
+            endpoint = None
+            if side is Side.E2B:
+                endpoint = stack.enter_context(self._far_end(case))
+            adapter = self.target.adapter(side, endpoint)
             with self._idle:
-                self._adapters.discard(adapter)
-            adapter.close()
+                self._adapters.add(adapter)
+            try:
+                self._check()  # an abort from now on reaches the adapter; one before is seen here
+                return self._evidence(adapter, case, side, context)
+            finally:
+                with self._idle:
+                    self._adapters.discard(adapter)
+                adapter.close()
+
+    def _far_end(self, case: PipelineCase) -> AbstractContextManager[Endpoint]:
+        """The run's far end; one of its own for a case whose weather would spoil the others."""
+        if not needs_own_weather(case):
+            return nullcontext(self.endpoint)
+        return own_weather(case, self.target, self.endpoint, self.templates)
 
     def _evidence(
         self, adapter: ExecutionAdapter, case: PipelineCase, side: Side, context: ExecutionContext

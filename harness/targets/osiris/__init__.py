@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -18,7 +20,9 @@ from harness.targets.osiris.environment import (
     ensure_environment,
 )
 from harness.targets.osiris.evidence import gather
+from harness.targets.osiris.exploration import OsirisSketch, case_text, draw_sketches
 from harness.targets.osiris.sandbox_packages import template_packages
+from harness.targets.osiris.services import Services
 
 __all__ = ["OsirisTarget"]
 
@@ -40,6 +44,8 @@ class OsirisTarget:
         self.settings = settings
         self.version = version or DEFAULT_VERSION
         self.sdk = sdk or DEFAULT_SDK
+        self._services = Services()
+        weakref.finalize(self, self._services.close)
 
     def environment(self) -> OsirisEnvironment:
         """The product's environment, built at the first call."""
@@ -68,7 +74,11 @@ class OsirisTarget:
     def adapter(self, side: Side, endpoint: Endpoint | None = None) -> OsirisAdapter:
         """A new adapter for one side; the caller closes it."""
         return OsirisAdapter(
-            side=side, environment=self.environment(), settings=self.settings, endpoint=endpoint
+            side=side,
+            environment=self.environment(),
+            settings=self.settings,
+            endpoint=endpoint,
+            services=self._services,
         )
 
     def gather(
@@ -89,6 +99,14 @@ class OsirisTarget:
     def allowances_file(self) -> Path:
         """Where the accepted divergences of this version of Osiris are declared."""
         return Path(__file__).parent / "allowances" / f"{self.version}.toml"
+
+    def sketches(self, *, count: int, seed: int) -> tuple[OsirisSketch, ...]:
+        """Different pipelines out of hypothesis; the same count and seed give the same ones."""
+        return draw_sketches(count=count, seed_number=seed)
+
+    def write_case(self, case: PipelineCase, *, notes: Sequence[str]) -> str:
+        """The case as a file of the library; the notes stand above it as comments."""
+        return case_text(case, notes=notes)
 
     def leak_cases(self) -> tuple[PipelineCase, ...]:
         """Pipelines with secrets, as `<canary:NAME>`, in every place where a user puts one."""

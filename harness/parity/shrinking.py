@@ -1,0 +1,84 @@
+"""Makes a pipeline smaller as long as it still shows what it was found for.
+
+This is greedy delta debugging over the pipeline's own structure, and not the
+shrinker of hypothesis: each attempt costs a run on both sides, so that what counts
+is few attempts, all of them pipelines that mean something. A run shows every
+difference of its pipeline at once; who asks keeps the answers, and a pipeline that
+was tried for one difference costs nothing for the next.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.model.difference import Difference
+from harness.ports import Sketch
+
+__all__ = ["Shrunk", "fault_of", "shrink", "size_of"]
+
+Shows = Callable[[Sequence[Sketch]], Sequence[bool] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrunk:
+    """The smallest pipeline that was found.
+
+    Attributes:
+        sketch: the pipeline.
+        whole: nothing that is one cut smaller shows it; False where the attempts ran out.
+    """
+
+    sketch: Sketch
+    whole: bool
+
+
+def shrink(start: Sketch, shows: Shows, *, side_by_side: int = 1) -> Shrunk:
+    """The smallest pipeline that shows what `start` shows, one cut at a time.
+
+    The same answers give the same pipeline, however many are asked for at once: of
+    those that show it, the first in the order of cuts is taken.
+
+    Args:
+        start: shows it.
+        shows: whether each of some pipelines shows it; None when there are no more attempts.
+        side_by_side: how many pipelines are asked about at once.
+    """
+    best = start
+    while True:
+        smaller = (item for item in best.smaller() if size_of(item) < size_of(best))
+        found: Sketch | None = None
+        while group := list(itertools.islice(smaller, side_by_side)):
+            answers = shows(group)
+            if answers is None:
+                return Shrunk(sketch=best, whole=False)
+            found = next((item for item, yes in zip(group, answers, strict=True) if yes), None)
+            if found is not None:
+                break
+        if found is None:
+            return Shrunk(sketch=best, whole=True)
+        best = found
+
+
+def size_of(sketch: Sketch) -> tuple[int, int]:
+    """How big a pipeline is: steps first, then bytes."""
+    return sketch.step_count, sketch.size_bytes
+
+
+def fault_of(difference: Difference, outputs: Sequence[str]) -> str:
+    """What tells one fault from another over pipelines that nobody wrote.
+
+    The difference's own id does, except where its path holds the name of an output file,
+    which is the pipeline's choice and says nothing of the fault.
+
+    Args:
+        difference: of one pipeline.
+        outputs: the paths that this pipeline writes.
+    """
+    for path in sorted(outputs, key=len, reverse=True):
+        head = f"files/output/{path}"
+        rest = difference.path.removeprefix(head)
+        if rest != difference.path and rest[:1] in {"", "/"}:
+            return f"{difference.kind} files/output/*{rest}"
+    return difference.id
