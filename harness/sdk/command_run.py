@@ -14,7 +14,7 @@ from e2b import CommandExitException, Sandbox
 from harness.errors import BrokenError, HarnessError, LeakError
 from harness.sdk.endpoint import ApiEndpoint
 
-__all__ = ["CommandSandbox"]
+__all__ = ["CommandSandbox", "run_in_sandbox"]
 
 
 class CommandSandbox:
@@ -142,14 +142,7 @@ class CommandSandbox:
         return self._sandbox
 
     def _options(self) -> dict[str, Any]:
-        endpoint = self._endpoint
-        return {
-            "api_key": endpoint.api_key.reveal(),
-            "api_url": endpoint.api_url,
-            "domain": endpoint.domain,
-            "sandbox_url": endpoint.sandbox_url,
-            "debug": False,  # E2B_DEBUG would have the SDK speak to port 3000
-        }
+        return _options(self._endpoint)
 
     def _broken(self, what: str, error: Exception) -> BrokenError:
         where = f" ({self.sandbox_id})" if self.sandbox_id else ""
@@ -158,6 +151,33 @@ class CommandSandbox:
             expected=f"{self._endpoint.host} to answer, and the sandbox to live until its end",
             next_step="run again; if it stays, look at the endpoint's log",
         )
+
+
+def run_in_sandbox(endpoint: ApiEndpoint, sandbox_id: str, command: str) -> None:
+    """Runs a shell command in a sandbox that somebody else made.
+
+    Raises:
+        BrokenError: if there is no such sandbox, or the command fails.
+    """
+    try:
+        # Connecting never shortens a sandbox's life; a second is no longer than what is left.
+        Sandbox.connect(sandbox_id, timeout=1, **_options(endpoint)).commands.run(command)
+    except Exception as error:
+        raise BrokenError(
+            f"`{command}` was not run in {sandbox_id}: {type(error).__name__}: {error}",
+            expected="a sandbox of this account that runs",
+            next_step="look at the endpoint's log",
+        ) from error
+
+
+def _options(endpoint: ApiEndpoint) -> dict[str, Any]:
+    return {
+        "api_key": endpoint.api_key.reveal(),
+        "api_url": endpoint.api_url,
+        "domain": endpoint.domain,
+        "sandbox_url": endpoint.sandbox_url,
+        "debug": False,  # E2B_DEBUG would have the SDK speak to port 3000
+    }
 
 
 def _interrupted() -> BrokenError:

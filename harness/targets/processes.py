@@ -136,6 +136,11 @@ class ProcessGroup:
         if self._process.returncode is None:
             self._signal(signal.SIGTERM)
 
+    def interrupt(self) -> None:
+        """Does what a person's Ctrl-C does: SIGINT to the whole group, from any thread."""
+        if self._process.returncode is None:
+            self._signal(signal.SIGINT)
+
     def __enter__(self) -> Self:
         return self
 

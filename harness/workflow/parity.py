@@ -188,6 +188,7 @@ def _run_cases(session: _Session, endpoint: Endpoint) -> None:
         mirror=settings.testing_env / "logs" / "remote",
         redactor=session.redactor,
         clock=session.clock,
+        templates=settings.testing_env / "templates",
     )
     with ThreadPoolExecutor(max_workers=options.jobs, thread_name_prefix="case") as pool:
         try:

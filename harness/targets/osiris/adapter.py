@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.errors import BrokenError, UsageError
+from harness.errors import UsageError
 from harness.model.run import (
     CollectedArtifacts,
     ExecResult,
@@ -19,11 +19,13 @@ from harness.model.run import (
 from harness.model.side import Endpoint, Side
 from harness.ports import PrepareFailedError
 from harness.settings import Settings
-from harness.targets.after_image import fetch_after_image
+from harness.targets.osiris.collecting import collect_left_behind, volatile_of
+from harness.targets.osiris.command_adapter import CommandLineAdapter
 from harness.targets.osiris.conversation import Answer, Conversation, Ending
+from harness.targets.osiris.disturbances import Watch, strike
 from harness.targets.osiris.environment import OsirisEnvironment
 from harness.targets.osiris.project import PIPELINE_FILE, Project, child_environment
-from harness.targets.osiris.sandbox_home import copy_sandbox_outputs
+from harness.targets.osiris.services import Services
 
 __all__ = ["OsirisAdapter", "e2b_config"]
 
@@ -46,6 +48,7 @@ class _Run:
     result: ExecResult | None = None
     answered: bool = False
     collected: CollectedArtifacts | None = None
+    undisturbed: str | None = None
 
     def ask(self, operation: str, *, least_s: float = 0.0, **parameters: Json) -> Answer:
         left_s = max(least_s, self.case.deadline_s - self.spent_s)
@@ -66,6 +69,7 @@ class OsirisAdapter:
         environment: where the product is installed.
         settings: sandbox timeout, preflight switch and secrets.
         endpoint: the E2B service; required on the E2B side.
+        services: what cases may need, such as a database; its owner closes it.
 
     Raises:
         UsageError: if the E2B side has no endpoint.
@@ -78,6 +82,7 @@ class OsirisAdapter:
         environment: OsirisEnvironment,
         settings: Settings,
         endpoint: Endpoint | None = None,
+        services: Services | None = None,
     ) -> None:
         if side is Side.E2B and endpoint is None:
             raise UsageError(
@@ -89,15 +94,25 @@ class OsirisAdapter:
         self._environment = environment
         self._settings = settings
         self._endpoint = endpoint if side is Side.E2B else None
+        self._services = services or Services()
         self._runs: dict[Path, _Run] = {}
+        self._line = CommandLineAdapter(
+            environment=environment,
+            settings=settings,
+            endpoint=self._endpoint,
+            services=self._services,
+        )
 
     def prepare(self, case: PipelineCase, context: ExecutionContext) -> PreparedRun:
         """Compiles the pipeline and has the product prepare it.
 
         Raises:
+            NotRunError: if the case needs a service that is not there.
             PrepareFailedError: if it does not compile, or the product cannot prepare it.
             UsageError: if the context's folder is used already.
         """
+        if case.arguments is not None:
+            return self._line.prepare(case, context)
         run = self._start(case, replace(context, base_path=context.base_path.resolve()))
         self._runs[run.context.base_path] = run
         compiled = run.ask("compile", oml_path=PIPELINE_FILE, profile=None)
@@ -131,8 +146,10 @@ class OsirisAdapter:
         Raises:
             UsageError: if nothing was prepared in this context.
         """
+        if prepared.case.arguments is not None:
+            return self._line.execute(prepared, context)
         run = self._run(prepared, context)
-        answer = run.ask("execute")
+        answer = self._executed(run)
         run.answered = answer.ending is Ending.ANSWERED
         run.result = _result(run, answer)
         return run.result
@@ -145,6 +162,8 @@ class OsirisAdapter:
         Raises:
             UsageError: if nothing was executed in this context.
         """
+        if prepared.case.arguments is not None:
+            return self._line.collect(prepared, context)
         run = self._run(prepared, context)
         if run.result is None:
             raise _out_of_order("collected", "executed", context)
@@ -158,12 +177,14 @@ class OsirisAdapter:
     @property
     def sandbox_ids(self) -> tuple[str, ...]:
         """Every sandbox that the product is known to have made through this adapter."""
-        return tuple(name for run in self._runs.values() for name in run.conversation.sandbox_ids)
+        mine = (name for run in self._runs.values() for name in run.conversation.sandbox_ids)
+        return (*mine, *self._line.sandbox_ids)
 
     def abort(self) -> None:
         """Asks every run to end, from any thread; a call under way answers with a crash."""
         for run in tuple(self._runs.values()):
             run.conversation.abort()
+        self._line.abort()
 
     def close(self) -> None:
         """Ends the process group of every run.
@@ -173,6 +194,7 @@ class OsirisAdapter:
         """
         for run in self._runs.values():
             run.conversation.close()
+        self._line.close()
 
     def __enter__(self) -> Self:
         return self
@@ -196,9 +218,25 @@ class OsirisAdapter:
                 case=case,
                 settings=self._settings,
                 endpoint=self._endpoint,
+                given=self._services.give(case, self._endpoint),
             ),
         )
         return _Run(case=case, context=context, project=project, conversation=conversation)
+
+    def _executed(self, run: _Run) -> Answer:
+        """The product's answer; on the E2B side a disturbance strikes on the way."""
+        disturbance, endpoint = run.case.disturbance, self._endpoint
+        if disturbance is None or endpoint is None:
+            return run.ask("execute")
+
+        def blow() -> None:
+            strike(disturbance, endpoint, next(iter(run.conversation.sandbox_ids[-1:]), None))
+
+        events = run.context.logs_dir / "events.jsonl"
+        with Watch(disturbance, lambda: events, blow) as watch:
+            answer = run.ask("execute")
+        run.undisturbed = watch.why_broken()
+        return answer
 
     def _run(self, prepared: PreparedRun, context: ExecutionContext) -> _Run:
         run = self._runs.get(context.base_path.resolve())
@@ -222,68 +260,44 @@ class OsirisAdapter:
 
     def _collected(self, run: _Run, answer: Answer) -> CollectedArtifacts:
         logs, found = run.context.logs_dir, answer.result
-        outputs = run.context.base_path / "outputs"
-        sandbox: Path | None = None
-        left_out: dict[str, str] = {}
-        broken: str | None = None
-        if self.side is Side.E2B:
-            try:
-                sandbox, left_out = self._after_image(run)
-                copy_sandbox_outputs(sandbox, outputs)
-            except BrokenError as error:
-                broken = error.happened
-        run.project.copy_outputs(outputs)
+        left = collect_left_behind(
+            run.project,
+            run.case,
+            run.context,
+            variables=self._services.variables(run.case, self._settings, self._endpoint),
+            endpoint=self._endpoint,
+            sandbox_ids=run.conversation.sandbox_ids,
+            words=run.result.error_message if run.result else None,
+        )
         return CollectedArtifacts(
             events_log=_path(found, "events_log", logs / "events.jsonl"),
             metrics_log=_path(found, "metrics_log", logs / "metrics.jsonl"),
             execution_log=_path(found, "execution_log", logs / "osiris.log"),
             artifacts_dir=_path(found, "artifacts_dir", run.context.artifacts_dir),
-            outputs_dir=outputs,
-            sandbox_dir=sandbox,
+            outputs_dir=left.outputs,
+            sandbox_dir=left.sandbox,
+            undelivered=left.undelivered,
+            wire=left.wire,
             metadata={
                 **_mapping(found.get("metadata")),
                 "harness": {
                     "sandbox_ids": [*run.conversation.sandbox_ids],
-                    "left_out": dict(left_out),
+                    "left_out": dict(left.left_out),
                     "collect_error": answer.error,
                 },
             },
-            broken=broken,
+            broken=left.broken or run.undisturbed,
             volatile=self._volatile(run),
         )
 
-    def _after_image(self, run: _Run) -> tuple[Path, dict[str, str]]:
-        """The home folder of the last sandbox, and what of it was left out.
-
-        Raises:
-            BrokenError: if there is none to be had.
-        """
-        if self._endpoint is None:
-            raise AssertionError("the E2B side has an endpoint")
-        if not run.conversation.sandbox_ids:
-            words = run.result.error_message if run.result else None
-            raise BrokenError(
-                f"the product never had a sandbox; it said: {words}",
-                expected="a sandbox for every run on the E2B side",
-                next_step="check the endpoint's log",
-            )
-        image = fetch_after_image(
-            self._endpoint, run.conversation.sandbox_ids[-1], run.context.base_path / "sandbox"
-        )
-        return image.folder, image.left_out
-
     def _volatile(self, run: _Run) -> dict[str, str]:
-        """This run's own values; the longer ones contain the shorter, so order is the reader's."""
         context = run.context
-        sandbox_session = f"/home/user/session/{context.session_id}"
-        sandboxes = dict.fromkeys(run.conversation.sandbox_ids, "<sandbox>")
         return {
             **run.volatile,
-            **sandboxes,
-            sandbox_session: "<logs>",
+            **volatile_of(context, run.conversation.sandbox_ids),
+            **self._services.volatile(run.case, self._endpoint),
+            f"/home/user/session/{context.session_id}": "<logs>",
             str(context.logs_dir): "<logs>",
-            str(context.project_dir): "<project>",
-            str(context.base_path): "<run-folder>",
             str(self._environment.folder): "<environment>",
             context.session_id: "<run>",
         }
@@ -295,7 +309,7 @@ def e2b_config(case: PipelineCase, settings: Settings) -> dict[str, Json]:
     Follows: osiris 0.5.7 osiris/cli/run.py run_command, osiris/remote/e2b_integration.py.
     """
     return {
-        "timeout": settings.sandbox_timeout_s,
+        "timeout": case.sandbox_timeout_s or settings.sandbox_timeout_s,
         "cpu": 2,
         "memory": 4,
         "env": dict(case.env),

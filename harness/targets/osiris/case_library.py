@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from harness.errors import UsageError
-from harness.model.run import Json, PipelineCase
+from harness.model.run import Deed, Disturbance, Json, PipelineCase
+from harness.targets.osiris.services import KNOWN_NEEDS
 
 __all__ = ["CASES", "FIXTURES", "LEAK_CASES", "load_case", "load_cases"]
 
@@ -23,7 +24,10 @@ FIXTURES = CASES / "fixtures"
 LEAK_CASES = Path(__file__).parent / "leak_cases"
 MAX_DEADLINE_S = 24 * 3600.0
 
-_KEYS = ("name", "purpose", "oml", "files", "env", "outputs", "expect_success", "deadline_s")
+_KEYS = (
+    *("name", "purpose", "oml", "files", "env", "outputs", "expect_success", "deadline_s"),
+    *("arguments", "needs", "sandbox_timeout_s", "faults", "disturbance"),
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -131,6 +135,64 @@ class _Fields:
         )
         return 1.0
 
+    def arguments(self) -> tuple[str, ...] | None:
+        value = self._document.get("arguments")
+        if value is None:
+            return None
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(str(item) for item in value)
+        self.problems.append(f"arguments: expected a list of words (quote them), not {value!r}")
+        return None
+
+    def needs(self) -> tuple[str, ...]:
+        value = self._document.get("needs", [])
+        if isinstance(value, list) and all(item in KNOWN_NEEDS for item in value):
+            return tuple(str(item) for item in value)
+        known = ", ".join(sorted(KNOWN_NEEDS))
+        self.problems.append(f"needs: expected a list out of {known}, not {value!r}")
+        return ()
+
+    def sandbox_timeout_s(self) -> int | None:
+        value = self._document.get("sandbox_timeout_s")
+        if value is None or (type(value) is int and 0 < value <= MAX_DEADLINE_S):
+            return value if isinstance(value, int) else None
+        self.problems.append(f"sandbox_timeout_s: expected whole seconds above 0, not {value!r}")
+        return None
+
+    def faults(self) -> tuple[dict[str, Json], ...]:
+        value = self._document.get("faults", [])
+        rules = value if isinstance(value, list) else []
+        found = tuple(rule for rule in rules if isinstance(rule, dict) and "route" in rule)
+        if len(found) != len(rules) or rules is not value:
+            self.problems.append(f"faults: expected a list of rules with a route, not {value!r}")
+        return found
+
+    def disturbance(self) -> Disturbance | None:
+        value = self._document.get("disturbance")
+        if value is None:
+            return None
+        known = [deed.value for deed in Deed]
+        if (
+            not isinstance(value, dict)
+            or not value.keys() <= {"step", "deed", "seconds"}
+            or not isinstance(value.get("step"), str)
+            or value.get("deed") not in known
+            or type(value.get("seconds", 0)) not in {int, float}
+        ):
+            self.problems.append(
+                f"disturbance: expected step, deed ({', '.join(known)}) and, "
+                f"to advance, seconds, not {value!r}"
+            )
+            return None
+        found = Disturbance(
+            step=str(value["step"]),
+            deed=Deed(str(value["deed"])),
+            seconds=float(str(value.get("seconds", 0))),
+        )
+        if found.deed is Deed.INTERRUPT and "arguments" not in self._document:
+            self.problems.append("disturbance: only a command line can be interrupted: arguments")
+        return found
+
     def _mapping(self, key: str) -> dict[str, Json]:
         value = self._document.get(key, {})
         if isinstance(value, dict) and all(isinstance(name, str) for name in value):
@@ -161,6 +223,11 @@ def load_case(path: Path) -> PipelineCase:
         outputs=fields.outputs(),
         expect_success=fields.expect_success(),
         deadline_s=fields.deadline_s(),
+        arguments=fields.arguments(),
+        needs=fields.needs(),
+        sandbox_timeout_s=fields.sandbox_timeout_s(),
+        faults=fields.faults(),
+        disturbance=fields.disturbance(),
     )
     if fields.problems:
         raise _not_a_case(path, fields.problems)

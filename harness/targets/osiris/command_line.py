@@ -16,7 +16,7 @@ from harness.targets.osiris.environment import OsirisEnvironment
 from harness.targets.osiris.project import PIPELINE_FILE, Project, child_environment
 from harness.targets.processes import ProcessGroup
 
-__all__ = ["CliRun", "osiris_compile", "osiris_run"]
+__all__ = ["CliRun", "json_document", "osiris_compile", "osiris_run", "without_document"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ def _run(
         code = process.end()
     outputs = context.base_path / "outputs"
     project.copy_outputs(outputs)
-    document = _document(process.stdout)
+    document = json_document(process.stdout)
     return CliRun(
         argv=("osiris", *argv),
         exit_code=code if ended else None,
@@ -139,8 +139,8 @@ def _run(
     )
 
 
-def _document(stdout: str) -> Mapping[str, Json] | None:
-    """The last JSON object on a line of its own; the product prints other things as well."""
+def json_document(stdout: str) -> Mapping[str, Json] | None:
+    """What `--json` printed: the last JSON object on a line of its own, among other things."""
     for line in reversed(stdout.splitlines()):
         try:
             value = json.loads(line)
@@ -153,6 +153,19 @@ def _document(stdout: str) -> Mapping[str, Json] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def without_document(stdout: str) -> str:
+    """Standard output without the line of JSON that `json_document` reads."""
+    lines = stdout.splitlines(keepends=True)
+    for number in range(len(lines) - 1, -1, -1):
+        try:
+            value = json.loads(lines[number])
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            return "".join(lines[:number] + lines[number + 1 :])
+    return stdout
 
 
 def _session_dir(document: Mapping[str, Json] | None, project: Project) -> Path | None:

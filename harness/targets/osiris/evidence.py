@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harness.model.evidence import Evidence, FileEvidence, FileRole, Record
 from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, Json, PipelineCase
 from harness.model.side import Side
+from harness.targets.osiris.log import read_log
 
 __all__ = ["gather", "read_records"]
+
+# Compared record by record, or by field, and not as files.
+_STREAMS = frozenset({"events.jsonl", "metrics.jsonl", "osiris.log", "status.json"})
 
 
 def gather(
@@ -34,7 +38,7 @@ def gather(
         collected: what `collect` found; None where the run did not get that far.
     """
     collected = collected or CollectedArtifacts(broken=_never_collected(result))
-    logs = context.logs_dir
+    logs = collected.logs_dir or context.logs_dir
     events = read_records(collected.events_log or logs / "events.jsonl")
     metrics = read_records(collected.metrics_log or logs / "metrics.jsonl")
     cut_short = result.timed_out or result.crashed
@@ -45,10 +49,12 @@ def gather(
         events=events,
         metrics=metrics,
         status=_read_object(logs / "status.json"),
-        files=tuple(_files(context, collected)),
+        files=tuple(_files(context, collected, logs)),
         promised_outputs=case.outputs,
         volatile=_volatile(context, collected, events or ()),
         broken=None if cut_short else collected.broken,
+        log=read_log(collected.execution_log or logs / "osiris.log"),
+        wire=collected.wire,
     )
 
 
@@ -84,38 +90,64 @@ def _read_object(path: Path) -> Mapping[str, Json] | None:
     return value if isinstance(value, dict) else None
 
 
-def _files(context: ExecutionContext, collected: CollectedArtifacts) -> Iterator[FileEvidence]:
+def _files(
+    context: ExecutionContext, collected: CollectedArtifacts, logs: Path
+) -> Iterator[FileEvidence]:
     """Sorted by role and path."""
-    logs = context.logs_dir
-    roots = {
+    artifacts = collected.artifacts_dir or logs / "artifacts"
+    roots: dict[FileRole, Path | None] = {
         FileRole.OUTPUT: collected.outputs_dir,
-        FileRole.ARTIFACT: collected.artifacts_dir or context.artifacts_dir,
+        FileRole.ARTIFACT: artifacts,
         FileRole.CFG: logs / "cfg",
     }
     for role in sorted(FileRole, key=lambda role: role.value):
-        if role is FileRole.STATUS:
-            paths, root = [logs / "status.json"], logs
-        else:
-            folder = roots[role]
-            if folder is None:
-                continue
-            paths, root = list(folder.rglob("*")), folder
-        for path in sorted(paths, key=lambda path: path.relative_to(root).as_posix()):
-            if path.is_file() and not path.is_symlink():
-                yield _file(role, path, root)
+        root = roots.get(role, logs)
+        if root is None:
+            continue
+        found = {path.relative_to(root).as_posix(): path for path in _paths(role, root)}
+        stayed = _stayed(context, collected) if role is FileRole.ARTIFACT else {}
+        for name, path in sorted({**stayed, **found}.items()):
+            lacking = role is FileRole.OUTPUT and name in collected.undelivered
+            yield _file(role, path, name, delivered=name in found and not lacking)
 
 
-def _file(role: FileRole, path: Path, root: Path) -> FileEvidence:
+def _paths(role: FileRole, root: Path) -> Iterator[Path]:
+    if role is FileRole.STATUS:
+        paths: Iterable[Path] = [root / "status.json"]
+    elif role is FileRole.RUN:
+        paths = [path for path in root.glob("*") if path.name not in _STREAMS]
+    else:
+        paths = root.rglob("*")
+    for path in paths:
+        if path.is_file() and not path.is_symlink():
+            yield path
+
+
+def _stayed(context: ExecutionContext, collected: CollectedArtifacts) -> dict[str, Path]:
+    """The artifacts of the worker's session in the sandbox, by their path."""
+    if collected.sandbox_dir is None:
+        return {}
+    sessions = collected.sandbox_dir / "session"
+    folders = [sessions / context.session_id] if collected.logs_dir is None else sessions.glob("*")
+    return {
+        path.relative_to(folder / "artifacts").as_posix(): path
+        for folder in folders
+        for path in _paths(FileRole.ARTIFACT, folder / "artifacts")
+    }
+
+
+def _file(role: FileRole, path: Path, name: str, *, delivered: bool) -> FileEvidence:
     stat = path.stat()
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileEvidence(
         role=role,
-        path=path.relative_to(root).as_posix(),
+        path=name,
         location=path.absolute(),
         size_bytes=stat.st_size,
         mode=stat.st_mode & 0o777,
         sha256=digest,
+        delivered=delivered,
     )
 
 

@@ -20,7 +20,7 @@ from harness.model.side import Endpoint
 from harness.settings import Settings
 from harness.targets.osiris.environment import OsirisEnvironment
 
-__all__ = ["PIPELINE_FILE", "Project", "child_environment"]
+__all__ = ["PIPELINE_FILE", "Project", "child_environment", "user_variables"]
 
 PIPELINE_FILE = "pipeline.yaml"
 # What Osiris itself keeps in a project. Source: osiris 0.5.7 osiris/core/fs_config.py.
@@ -67,18 +67,24 @@ class Project:
             path.write_bytes(data)
         return cls(folder=folder, home=home, before=_digests(folder))
 
-    def copy_outputs(self, destination: Path) -> None:
+    def copy_outputs(self, destination: Path) -> frozenset[str]:
         """Copies what the run created or changed, and nothing of the product's own folders.
 
         Args:
             destination: made where it is missing; what lies there is written over.
+
+        Returns:
+            The relative paths.
         """
         destination.mkdir(parents=True, exist_ok=True)
+        copied = set()
         for name, digest in _digests(self.folder).items():
             if self.before.get(name) != digest:
                 target = destination / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(self.folder / name, target)
+                copied.add(name)
+        return frozenset(copied)
 
 
 def inside(name: str) -> PurePosixPath:
@@ -97,6 +103,15 @@ def inside(name: str) -> PurePosixPath:
     return path
 
 
+def user_variables(
+    case: PipelineCase, settings: Settings, given: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables that a user of the product would have set; the case's own win."""
+    secrets = (settings.mysql_password, settings.supabase_service_role_key)
+    held = {secret.name: secret.reveal() for secret in secrets if secret is not None}
+    return {**held, **given, **case.env}
+
+
 def child_environment(
     *,
     environment: OsirisEnvironment,
@@ -104,6 +119,7 @@ def child_environment(
     case: PipelineCase,
     settings: Settings,
     endpoint: Endpoint | None,
+    given: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The whole environment of the product's process; nothing of the caller's leaks in.
 
@@ -113,6 +129,7 @@ def child_environment(
         case: its variables win over the harness's own.
         settings: the secrets that the product may use.
         endpoint: its variables are added last; None on the local side.
+        given: what a service that the case needs is found by.
     """
     variables = {
         "PATH": f"{environment.python.parent}:/usr/local/bin:/usr/bin:/bin",
@@ -121,10 +138,7 @@ def child_environment(
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    for secret in (settings.mysql_password, settings.supabase_service_role_key):
-        if secret is not None:
-            variables[secret.name] = secret.reveal()
-    variables |= case.env
+    variables |= user_variables(case, settings, given or {})
     if endpoint is not None:
         # Behind a proxy of its own an endpoint brings its own certificates; the real
         # service is reached with those of this machine.

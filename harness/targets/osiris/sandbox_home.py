@@ -48,11 +48,18 @@ def is_output(path: PurePosixPath) -> bool:
     return not (len(path.parts) == 1 and top in _UPLOADED_FILES)
 
 
-def copy_sandbox_outputs(home: Path, destination: Path) -> None:
-    """Copies the pipeline's own files out of an unpacked home, by the same relative paths."""
+def copy_sandbox_outputs(home: Path, destination: Path) -> frozenset[str]:
+    """Copies the pipeline's own files out of an unpacked home, by the same relative paths.
+
+    Returns:
+        The paths.
+    """
+    copied = set()
     for path in sorted(home.rglob("*")):
         name = PurePosixPath(path.relative_to(home))
         if path.is_file() and is_output(name):
             target = destination / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
+            copied.add(name.as_posix())
+    return frozenset(copied)
