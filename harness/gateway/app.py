@@ -184,7 +184,7 @@ class GatewayApp:
             raise
         for sandbox_id in answer.sandbox_ids:
             known = await caller
-            await self.estate.add(
+            self.estate.add(
                 sandbox_id,
                 headers,
                 nonce=nonce,
@@ -194,7 +194,9 @@ class GatewayApp:
             )
             self._sockets[sandbox_id] = known.socket
             self._watch.own(sandbox_id, known.processes)
-        if not answer.sandbox_ids:
+        if answer.sandbox_ids:  # the client need not wait: the intent is on the disk
+            self.under_way.begin(self.estate.force())
+        else:
             await self.estate.record("refused", nonce=nonce, status=answer.status)
         return answer
 
@@ -214,8 +216,8 @@ class GatewayApp:
         caller = await self._caller(scope)
         if caller.processes == () or sandbox_id not in self.estate:
             return  # its connection is closed already: nobody to wait for
-        await self.estate.adopt(sandbox_id, caller.processes)
         self._watch.adopt(sandbox_id, caller.processes)
+        await self.estate.adopt(sandbox_id, caller.processes)
 
     def _forget(self, sandbox_id: str) -> None:
         self._sockets.pop(sandbox_id, None)
@@ -226,8 +228,8 @@ class GatewayApp:
         number = self._sockets.get(sandbox_id)
         heirs = await asyncio.to_thread(self._peers.holders_of, number) if number else ()
         if heirs and not self.ending.is_set():
-            await self.estate.adopt(sandbox_id, heirs)
             self._watch.own(sandbox_id, heirs)
+            await self.estate.adopt(sandbox_id, heirs)
             return
         await self._reaper.end(sandbox_id, by="gateway: its owner is gone")
 

@@ -123,7 +123,7 @@ class Estate:
         except HarnessError as error:
             self.troubles.append(error.happened)
 
-    async def add(
+    def add(
         self,
         sandbox_id: str,
         headers: Headers,
@@ -133,13 +133,23 @@ class Estate:
         words: str = "",
         test_id: str = "",
     ) -> None:
-        """Takes over a sandbox that was just created."""
+        """Takes over a sandbox that was just created; `force` is to follow."""
         credentials = credentials_of(headers)
         self._origins[sandbox_id] = _Origin(words=words, test_id=test_id)
         self._holdings[sandbox_id] = _Holding(sandbox_id=sandbox_id, credentials=credentials)
-        await self.record(
-            "created", sandbox_id=sandbox_id, nonce=nonce, creators=_written(creators)
-        )
+        try:
+            self._ledger.write(
+                "created", sandbox_id=sandbox_id, nonce=nonce, creators=_written(creators)
+            )
+        except HarnessError as error:
+            self.troubles.append(error.happened)
+
+    async def force(self) -> None:
+        """Has the disk take what was written; where that fails, `troubles` says so."""
+        try:
+            await asyncio.to_thread(self._ledger.force)
+        except HarnessError as error:
+            self.troubles.append(error.happened)
 
     async def adopt(self, sandbox_id: str, creators: Sequence[Process] | None) -> None:
         """Notes that further processes need a sandbox."""

@@ -68,7 +68,8 @@ class Reaper:
             if not unwanted():
                 return
             for sandbox_id in found:
-                await self.estate.add(sandbox_id, headers, nonce=nonce, creators=())
+                self.estate.add(sandbox_id, headers, nonce=nonce, creators=())
+                await self.estate.force()
                 await self.end(sandbox_id, by="gateway: nobody got the answer")
             if found or last:
                 return

@@ -1,8 +1,10 @@
 """What was created, written down before and after it happened, so that no crash loses it.
 
-One file a run, one JSON object a line, each appended and forced to disk before the
-next step is taken. A line that a crash cut off never parses (an object's last
-byte is its closing brace), is counted and skipped; the next writer starts a new line.
+One file a run, one JSON object a line, each appended before the next step is taken, and
+forced to disk before that as well, except for `created`: should the machine fall in the
+moment until then, the intent is there, and leads to the sandbox by its nonce. A line that a
+crash cut off never parses (an object's last byte is its closing brace), is counted and
+skipped; the next writer starts a new line.
 
 kinds: `opened` {run_id, owner, pid, process_started, boot_id, gateway, upstream} · `intent`
 {nonce, metadata} · `created` {nonce, sandbox_id, creators} · `refused` {nonce, status} ·
@@ -81,12 +83,31 @@ class Ledger:
         Raises:
             BrokenError: if it cannot be written, for instance on a full disk.
         """
+        self.write(kind, **fields)
+        self.force()
+
+    def write(self, kind: str, **fields: Json) -> None:
+        """Writes one line that outlives this process; `force` has it outlive the machine.
+
+        Raises:
+            BrokenError: if it cannot be written, for instance on a full disk.
+        """
         line = {"at": format_instant(self._clock.now()), "kind": kind, **fields}
         data = (json.dumps(line, separators=(",", ":")) + "\n").encode()
         try:
             with self._lock:
                 self._write(data)
-                os.fsync(self._fd)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def force(self) -> None:
+        """Returns when every line is on the disk.
+
+        Raises:
+            BrokenError: if the disk refuses.
+        """
+        try:
+            os.fsync(self._fd)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
