@@ -48,7 +48,9 @@ class ExplorationLines(ExplorationWatcher):
             )
 
     def shrank(self, find: Find) -> None:
-        """Says how far a find shrank."""
+        """Says how far a find shrank, where that was not known from another."""
+        if not find.runs:
+            return
         before, after = find.before, find.after
         self._console.print(
             Text(

@@ -16,6 +16,7 @@ import typer
 
 from harness.cli.exploration_display import ExplorationLines, print_exploration
 from harness.cli.invocation import command_line
+from harness.cli.parity_controls import controls
 from harness.cli.parity_display import ProgressLines, print_difference, print_parity
 from harness.errors import UsageError
 from harness.model.run import PipelineCase
@@ -26,7 +27,7 @@ from harness.targets.command import CommandProgram, CommandTarget, variables_of
 from harness.targets.registry import load_target
 from harness.workflow.exploration import JOBS as EXPLORERS
 from harness.workflow.exploration import ExplorationOptions, run_exploration
-from harness.workflow.parity import PRODUCT, ParityOptions, run_parity
+from harness.workflow.parity import JOBS, PRODUCT, ParityOptions, run_parity
 from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
 from harness.workflow.parity_endpoint import FarEnd
 from harness.workflow.parity_selection import select_cases
@@ -35,6 +36,7 @@ from harness.workflow.smoke import LiveEndpoint
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(controls)
 
 TARGET = "osiris"
 
@@ -91,6 +93,10 @@ def run(
     allowances: Annotated[
         Path | None, typer.Option(help="Another file of accepted divergences.")
     ] = None,
+    calibrate: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Run the remote side N times, to learn its noise."),
+    ] = 1,
     explore: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Draw N pipelines instead, and shrink what differs."),
@@ -168,9 +174,11 @@ def run(
         require=require,
         accept=not no_allowances,
         allowances=allowances,
-        command=_again(far_end, osiris, allowances, program),
+        command=_again(far_end, osiris, allowances, program, calibrate),
         program=f"-- {shlex.join(program.words)}" if program else "",
         product=COMMAND if program else PRODUCT,
+        jobs=workers or JOBS,
+        calibrate=calibrate,
     )
     verdict = run_parity(settings, target, options, watcher=ProgressLines())
     if as_json:
@@ -241,7 +249,11 @@ def _not_together(option: str, others: str) -> UsageError:
 
 
 def _again(
-    far_end: FarEnd, osiris: str | None, allowances: Path | None, program: CommandProgram | None
+    far_end: FarEnd,
+    osiris: str | None,
+    allowances: Path | None,
+    program: CommandProgram | None,
+    calibrate: int,
 ) -> str:
     """The beginning of a command that runs a case in the same way."""
     words: list[str] = []
@@ -253,6 +265,8 @@ def _again(
         words += ["--osiris", osiris]
     if allowances:
         words += ["--allowances", str(allowances)]
+    if calibrate > 1:
+        words += ["--calibrate", str(calibrate)]
     if program:
         words += ["--files", str(program.folder), "--deadline", f"{program.deadline_s:g}"]
         # The value of a variable may be a secret: the shell is to fill it in.

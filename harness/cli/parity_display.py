@@ -196,11 +196,15 @@ def _print_accepted(console: Console, accepted: Sequence[Entry]) -> None:
 
 def _print_noise(console: Console, noise: Sequence[Entry]) -> None:
     """Noise by path: it is learned for a place, and read as a list of kinds."""
-    counts = Counter((item["path"], item["kind"]) for item in noise)
-    if counts:
-        console.print(f"\n[bold]{sum(counts.values())} places of noise[/bold] between local runs")
-    for (path, kind), count in counts.most_common():
-        console.print(f"  {escape(path)}  {kind}  {count}x")
+    for side, words in (("local", "local"), ("e2b", "remote")):
+        counts = Counter(
+            (item["path"], item["kind"]) for item in noise if item.get("side", "local") == side
+        )
+        if counts:
+            total = sum(counts.values())
+            console.print(f"\n[bold]{total} places of noise[/bold] between {words} runs")
+        for (path, kind), count in counts.most_common():
+            console.print(f"  {escape(path)}  {kind}  {count}x")
 
 
 def _print_end(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.model.difference import Difference
@@ -10,7 +11,7 @@ from harness.model.side import Side
 from harness.parity.causes import differences_of
 from harness.parity.comparison import compare_evidence
 from harness.parity.delta import Delta
-from harness.parity.noise import learn
+from harness.parity.noise import Noise, learn, learn_remote
 from harness.parity.normalise import normalise_evidence
 from harness.parity.outcome import outcome_of
 from harness.parity.vocabulary import steps_of
@@ -28,6 +29,7 @@ class CaseComparison:
         remote: how the remote side ended, in a word.
         differences: what the sides disagree on, causes first.
         noise: what two local runs disagree on, and so was left out.
+        remote_noise: what the runs of the remote side disagree on; left out, too.
         broken: why the comparison says nothing; None where it does.
         unkept: outputs that the remote side promised, with a claim of success, and
             did not write: the side is broken unless that difference is an accepted one.
@@ -43,6 +45,7 @@ class CaseComparison:
     remote: str
     differences: tuple[Difference, ...] = ()
     noise: tuple[Delta, ...] = ()
+    remote_noise: tuple[Delta, ...] = ()
     broken: str | None = None
     unkept: tuple[str, ...] = ()
     steps: int = 0
@@ -53,7 +56,12 @@ class CaseComparison:
 
 
 def compare_case(
-    first: Evidence, second: Evidence, remote: Evidence, *, expect_success: bool | None = None
+    first: Evidence,
+    second: Evidence,
+    remote: Evidence,
+    *,
+    again: Sequence[Evidence] = (),
+    expect_success: bool | None = None,
 ) -> CaseComparison:
     """Compares two local runs with a remote one.
 
@@ -61,6 +69,7 @@ def compare_case(
         first: the local run that is compared.
         second: the local run that shows the noise.
         remote: the remote run.
+        again: further remote runs, which show the noise of that side.
         expect_success: what the case promises of its outcome; None where it promises nothing.
 
     Raises:
@@ -70,23 +79,26 @@ def compare_case(
         why_broken(first)
         or why_broken(second)
         or _unexpected(first, second, expect_success)
-        or why_broken(remote)
+        or next((why for side in (remote, *again) if (why := why_broken(side))), None)
+        or _inconstant(remote, again)
     )
     unkept = _absent_outputs(remote)
     differences: tuple[Difference, ...] = ()
-    noise: tuple[Delta, ...] = ()
+    mine, theirs = Noise(), Noise()
     if broken is None:
         sides = [normalise_evidence(side) for side in (first, second, remote)]
-        learned = learn(sides[0], sides[1])
+        mine = learn(sides[0], sides[1])
+        theirs = learn_remote(sides[2], [normalise_evidence(side) for side in again])
+        learned = mine.with_other(theirs)
         deltas = compare_evidence(sides[0], sides[2], noise=learned.measured)
-        noise = learned.deltas
         differences = differences_of(learned.subtract(deltas), sides[0].evidence, sides[2].evidence)
     return CaseComparison(
         pipeline=first.pipeline,
         local=outcome_of(first.result),
         remote=outcome_of(remote.result),
         differences=differences,
-        noise=noise,
+        noise=mine.deltas,
+        remote_noise=theirs.deltas,
         broken=broken,
         unkept=unkept,
         steps=len(steps_of(first, remote)),
@@ -124,6 +136,14 @@ def _absent_outputs(evidence: Evidence) -> tuple[str, ...]:
         return ()
     written = {file.path for file in evidence.files if file.role is FileRole.OUTPUT}
     return tuple(path for path in evidence.promised_outputs if path not in written)
+
+
+def _inconstant(remote: Evidence, again: Sequence[Evidence]) -> str | None:
+    """A remote side that ends now so and now so cannot be called equal, nor different."""
+    ends = [outcome_of(side.result) for side in (remote, *again)]
+    if len(set(ends)) == 1:
+        return None
+    return f"{len(ends)} remote runs end differently: {', '.join(ends)}"
 
 
 def _unexpected(first: Evidence, second: Evidence, expect_success: bool | None) -> str | None:  # noqa: FBT001 - a fact of the case, named at the only call

@@ -161,8 +161,8 @@ def _text(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
     if texts is None:
         yield from compare_bytes(pair.left.location, pair.right.location, pair.place)
     else:
-        ignored = noise.lines.get(f"{pair.place.site}/lines", ())
-        yield from compare_text(*texts, pair.place, ignore=ignored)
+        ignored, theirs = noise.lines_of(f"{pair.place.site}/lines")
+        yield from compare_text(*texts, pair.place, ignore=ignored, ignore_remote=theirs)
 
 
 def _json(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:

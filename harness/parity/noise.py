@@ -1,4 +1,4 @@
-"""Learns from two runs of one side what differs from run to run, place by place.
+"""Learns from runs of one side what differs from run to run, place by place.
 
 Noise hides a remote value only where it is what was seen: another value of the
 same type at the very same place. A value that is missing there, or of another
@@ -8,23 +8,27 @@ type, is a difference all the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from harness.parity.comparison import compare_evidence
 from harness.parity.delta import Delta, Kind
 from harness.parity.measured import QUIET, MeasuredNoise
 from harness.parity.normalise import NormalisedEvidence
 
-__all__ = ["Noise", "learn"]
+__all__ = ["Noise", "learn", "learn_remote"]
+
+T = TypeVar("T")
 
 STREAMS = ("events", "metrics", "log")
 EMPTY_TEXT = '""'
+_TURNED = {Kind.MISSING: Kind.EXTRA, Kind.EXTRA: Kind.MISSING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """What two runs of one side disagree on.
+    """What runs of one side disagree on.
 
     Attributes:
         deltas: the disagreements, for the report.
@@ -50,6 +54,45 @@ class Noise:
     def subtract(self, deltas: Iterable[Delta]) -> tuple[Delta, ...]:
         """What is left of the disagreements of two sides without the noise."""
         return tuple(delta for delta in deltas if not self.covers(delta))
+
+    def with_other(self, other: Noise) -> Noise:
+        """What either of them knows."""
+        mine, theirs = self.measured, other.measured
+        return Noise(
+            deltas=(*self.deltas, *other.deltas),
+            measured=MeasuredNoise(
+                columns=_joined(mine.columns, theirs.columns),
+                lines=_joined(mine.lines, theirs.lines),
+                remote_lines=_joined(mine.remote_lines, theirs.remote_lines),
+                unordered=mine.unordered | theirs.unordered,
+            ),
+        )
+
+
+def learn_remote(run: NormalisedEvidence, others: Sequence[NormalisedEvidence]) -> Noise:
+    """What the remote run that is compared and further runs of that side disagree on.
+
+    What the compared run lacks, or has beyond the others, is turned: a comparison with
+    the local side sees the remote run second.
+
+    Raises:
+        BrokenError: if a file of the evidence cannot be read.
+    """
+    noise = Noise()
+    for other in others:
+        seen = learn(run, other)
+        turned = tuple(
+            replace(
+                delta,
+                kind=_TURNED.get(delta.kind, delta.kind),
+                local=delta.remote,
+                remote=delta.local,
+            )
+            for delta in seen.deltas
+        )
+        measured = replace(seen.measured, lines={}, remote_lines=seen.measured.lines)
+        noise = noise.with_other(Noise(deltas=turned, measured=measured))
+    return noise
 
 
 def learn(first: NormalisedEvidence, second: NormalisedEvidence) -> Noise:
@@ -77,3 +120,13 @@ def learn(first: NormalisedEvidence, second: NormalisedEvidence) -> Noise:
         unordered=frozenset(unordered),
     )
     return Noise(deltas=deltas, measured=measured)
+
+
+def _joined(
+    mine: Mapping[str, frozenset[T]], theirs: Mapping[str, frozenset[T]]
+) -> dict[str, frozenset[T]]:
+    nothing: frozenset[T] = frozenset()
+    return {
+        site: mine.get(site, nothing) | theirs.get(site, nothing)
+        for site in mine.keys() | theirs.keys()
+    }

@@ -34,8 +34,10 @@ def compare_results(
         ("stdout", mine.stdout, theirs.stdout),
         ("stderr", mine.stderr, theirs.stderr),
     ):
-        ignored = noise.lines.get(f"{name}/lines", ())
-        yield from compare_text(here, there, _place(name), ignore=ignored)
+        ignored, theirs_ignored = noise.lines_of(f"{name}/lines")
+        yield from compare_text(
+            here, there, _place(name), ignore=ignored, ignore_remote=theirs_ignored
+        )
 
 
 def outcome_of(result: ExecResult) -> str:

@@ -66,19 +66,20 @@ def size_of(sketch: Sketch) -> tuple[int, int]:
     return sketch.step_count, sketch.size_bytes
 
 
-def fault_of(difference: Difference, outputs: Sequence[str]) -> str:
+def fault_of(difference: Difference, files: Sequence[str]) -> str:
     """What tells one fault from another over pipelines that nobody wrote.
 
-    The difference's own id does, except where its path holds the name of an output file,
-    which is the pipeline's choice and says nothing of the fault.
+    The difference's own id does, except where its path holds the name of a file that the
+    pipeline reads or writes: it is the pipeline's choice and says nothing of the fault.
 
     Args:
         difference: of one pipeline.
-        outputs: the paths that this pipeline writes.
+        files: the paths that this pipeline reads and writes.
     """
-    for path in sorted(outputs, key=len, reverse=True):
-        head = f"files/output/{path}"
-        rest = difference.path.removeprefix(head)
-        if rest != difference.path and rest[:1] in {"", "/"}:
-            return f"{difference.kind} files/output/*{rest}"
+    path = f"{difference.path}/"
+    for file in sorted(files, key=len, reverse=True):
+        for spelling in (file, file.replace("~", "~0").replace("/", "~1")):
+            head, found, rest = path.partition(f"/{spelling}/")
+            if found:
+                return f"{difference.kind} {head}/*/{rest}".rstrip("/")
     return difference.id

@@ -24,7 +24,12 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 
 def compare_text(
-    local: str, remote: str, place: Place, *, ignore: Collection[int] = ()
+    local: str,
+    remote: str,
+    place: Place,
+    *,
+    ignore: Collection[int] = (),
+    ignore_remote: Collection[int] = (),
 ) -> Iterator[Delta]:
     """Where two texts disagree: changed, missing and extra lines, each kind as one delta.
 
@@ -34,6 +39,7 @@ def compare_text(
         place: where they stand; `lines`, or `line_ends`, is added to its path.
         ignore: local lines (from 0) whose content is known to differ from run to
             run; whether they are there is compared all the same.
+        ignore_remote: the same of the remote lines.
     """
     if local == remote:
         return
@@ -49,7 +55,8 @@ def compare_text(
             count=len(changed),
         )
         return
-    yield from _lines(mine, theirs, place.child("lines"), frozenset(ignore))
+    noisy = (frozenset(ignore), frozenset(ignore_remote))
+    yield from _lines(mine, theirs, place.child("lines"), noisy)
 
 
 def lines_of(text: str) -> list[str]:
@@ -58,7 +65,10 @@ def lines_of(text: str) -> list[str]:
 
 
 def _lines(
-    mine: list[str], theirs: list[str], place: Place, ignore: frozenset[int]
+    mine: list[str],
+    theirs: list[str],
+    place: Place,
+    noisy: tuple[frozenset[int], frozenset[int]],
 ) -> Iterator[Delta]:
     changed: list[tuple[int, int]] = []
     missing: list[int] = []
@@ -68,7 +78,9 @@ def _lines(
             extra.append(to)
         elif to is None and at is not None:
             missing.append(at)
-        elif at is not None and to is not None and at not in ignore and mine[at] != theirs[to]:
+        elif at is None or to is None or at in noisy[0] or to in noisy[1]:
+            continue
+        elif mine[at] != theirs[to]:
             changed.append((at, to))
     if changed:
         delta = place.delta(

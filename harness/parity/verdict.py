@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from harness.model.difference import Allowance, Difference
 from harness.model.outcome import Outcome
 from harness.model.run import Json
+from harness.model.side import Side
 from harness.model.verdict import Check
 from harness.parity.acceptance import Acceptance, Problem, accept
 from harness.parity.allowances import AllowanceFile
@@ -91,9 +92,13 @@ class ParityFindings:
                 {**item.to_json(), "allowance": _allowance_json(by)} for item, by in self.accepted
             ],
             "noise": [
-                {"pipeline": run.comparison.pipeline, **_delta_json(delta)}
+                {"pipeline": run.comparison.pipeline, "side": side.value, **_delta_json(delta)}
                 for run in self.runs
-                for delta in run.comparison.noise
+                for side, deltas in (
+                    (Side.LOCAL, run.comparison.noise),
+                    (Side.E2B, run.comparison.remote_noise),
+                )
+                for delta in deltas
             ],
             "allowance_problems": [
                 {
@@ -236,7 +241,7 @@ def _case_json(run: CaseRun, check: Check, left: Sequence[Difference]) -> Json:
         "differences": len(comparison.differences),
         "open": sum(item.explained_by is None for item in mine),
         "following": sum(item.explained_by is not None for item in mine),
-        "noise": len(comparison.noise),
+        "noise": len(comparison.noise) + len(comparison.remote_noise),
         "folder": run.folder,
     }
 

@@ -107,5 +107,5 @@ class Evaluations:
         faults: dict[str, Difference] = {}
         for item in run.comparison.differences:
             if item.explained_by is None:
-                faults.setdefault(fault_of(item, case.outputs), item)
+                faults.setdefault(fault_of(item, [*case.outputs, *case.files]), item)
         return Shown(faults=faults, broken=run.comparison.broken)

@@ -286,7 +286,8 @@ def _confirm(exploration: _Exploration, runner: CaseRunner) -> None:
         for sketch, finds in together.items():
             case = sketch.case(name_of(sketch), purpose="the smallest known")
             compared = runner.run(case).comparison
-            seen = {fault_of(item, case.outputs) for item in compared.differences}
+            files = [*case.outputs, *case.files]
+            seen = {fault_of(item, files) for item in compared.differences}
             for find in finds:
                 find.confirmed = find.fault in seen
     except BaseException:

@@ -53,6 +53,8 @@ class ParityOptions:
         program: the end of that command, behind its options.
         product: what the file of allowances is about.
         jobs: how many cases run side by side.
+        calibrate: how often the remote side of each case runs; more than once shows
+            what is noise there.
     """
 
     cases: tuple[PipelineCase, ...]
@@ -65,6 +67,7 @@ class ParityOptions:
     program: str = ""
     product: str = PRODUCT
     jobs: int = JOBS
+    calibrate: int = 1
 
 
 class Watcher:
@@ -188,6 +191,7 @@ def _run_cases(session: _Session, endpoint: Endpoint) -> None:
         mirror=settings.testing_env / "logs" / "remote",
         redactor=session.redactor,
         clock=session.clock,
+        remote_runs=options.calibrate,
         templates=settings.testing_env / "templates",
     )
     with ThreadPoolExecutor(max_workers=options.jobs, thread_name_prefix="case") as pool:

@@ -39,6 +39,7 @@ class CaseRunner:
         clock: measures durations.
         templates: where built templates are, for a far end of a case's own.
         local_runs: 2, or 1 where noise is not to be measured.
+        remote_runs: 1, or more to measure the noise of that side, too.
     """
 
     target: Target
@@ -50,6 +51,7 @@ class CaseRunner:
     clock: Clock
     templates: Path | None = None
     local_runs: int = 2
+    remote_runs: int = 1
     _adapters: set[ExecutionAdapter] = field(default_factory=set)
     _idle: threading.Condition = field(default_factory=threading.Condition)
     _running: int = 0
@@ -115,8 +117,12 @@ class CaseRunner:
         context = self._context(place, Side.E2B)
         with LogMirror(context.logs_dir, self.mirror / case.name, self.redactor):
             remote = self._observe(case, Side.E2B, place, context=context)
+        again = [
+            self._observe(case, Side.E2B, folder / f"e2b-{number}")
+            for number in range(2, self.remote_runs + 1)
+        ]
         return self._redacted(
-            compare_case(first, second, remote, expect_success=case.expect_success)
+            compare_case(first, second, remote, again=again, expect_success=case.expect_success)
         )
 
     def _redacted(self, compared: CaseComparison) -> CaseComparison:
@@ -136,6 +142,10 @@ class CaseRunner:
             noise=tuple(
                 replace(item, local=shown(item.local), remote=shown(item.remote))
                 for item in compared.noise
+            ),
+            remote_noise=tuple(
+                replace(item, local=shown(item.local), remote=shown(item.remote))
+                for item in compared.remote_noise
             ),
         )
 

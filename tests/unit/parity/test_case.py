@@ -277,3 +277,46 @@ def test_remote_success_without_its_output_is_noted(tmp_path: Path) -> None:
     found = compare(run(files=[file], promised=("o.csv",)), run(promised=("o.csv",)))
     assert found.unkept == ("o.csv",)
     assert brief(found.differences) == [("files/output/o.csv", "missing")]
+
+
+def spoken(*lines: str) -> Evidence:
+    return run(Side.E2B, result=replace(OK, stdout="".join(f"{line}\n" for line in lines)))
+
+
+def calibrated(local: Evidence, remote: Evidence, *again: Evidence) -> CaseComparison:
+    others = [replace(item, side=Side.E2B) for item in again]
+    return compare_case(local, local, replace(remote, side=Side.E2B), again=others)
+
+
+def test_noise_of_the_remote_side_is_left_out_and_shown() -> None:
+    """What the remote runs disagree on is noise, at its place; the local side keeps quiet."""
+    here = spoken("begin", "port 7", "end")
+    there = [spoken("begin", f"port {number}", "end") for number in (1, 2, 3)]
+    found = calibrated(here, *there)
+    assert (found.differences, found.noise) == ((), ())
+    assert {delta.path for delta in found.remote_noise} == {"stdout/lines"}
+    assert [item.path for item in calibrated(here, there[0]).differences] == ["stdout/lines"]
+
+
+def test_remote_noise_hides_neither_another_line_nor_a_lost_one() -> None:
+    """Control: beside a noisy line, a changed and a missing line are differences."""
+    here = spoken("begin", "port 7", "end")
+    there = [spoken("begin", f"port {number}", "END") for number in (1, 2)]
+    assert brief(calibrated(here, *there).differences) == [("stdout/lines", "value")]
+    there = [spoken("begin", f"port {number}") for number in (1, 2)]
+    assert ("stdout/lines", "missing") in brief(calibrated(here, *there).differences)
+
+
+def test_event_that_only_some_remote_runs_have_is_remote_noise() -> None:
+    """Once there, once not: neither what is extra nor what is missing says anything."""
+    quiet, loud = events("load"), (*events("load"), *records({"event": "retried"}))
+    assert calibrated(run(events=quiet), run(events=loud), run(events=quiet)).differences == ()
+    assert calibrated(run(events=loud), run(events=quiet), run(events=loud)).differences == ()
+    found = calibrated(run(events=quiet), run(events=loud), run(events=loud))
+    assert brief(found.differences) == [("events/retried", "extra")]
+
+
+def test_remote_side_that_ends_now_so_and_now_so_is_broken() -> None:
+    """Two ends of one side are no evidence of parity, and none of a difference."""
+    found = calibrated(run(), run(), run(result=failure(LOST)))
+    assert found.broken == "2 remote runs end differently: succeeded, failed"

@@ -95,6 +95,15 @@ def test_fault_is_the_same_under_another_name_of_the_output() -> None:
     assert rows == ["missing files/output/*/rows"] * 2
 
 
+def test_fault_is_the_same_under_another_name_of_the_input() -> None:
+    """The same for what a pipeline reads, where the name is one word of a path."""
+    sent = [
+        fault_of(difference(f"wire/files/input~1{name}.csv"), [f"input/{name}.csv"])
+        for name in ("a", "b")
+    ]
+    assert sent == ["missing wire/files/*"] * 2
+
+
 def test_fault_of_anything_else_is_the_difference_itself() -> None:
     """Control: another path, kind or a file that nobody promised is told apart."""
     outputs = ["output/a.csv"]

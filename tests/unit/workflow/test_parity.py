@@ -122,6 +122,26 @@ def test_noise_of_two_local_runs_is_left_out(settings: Settings) -> None:
     assert len(verdict.details["noise"]) == 1  # type: ignore[arg-type]
 
 
+def test_calibration_runs_the_remote_side_again_and_shows_its_noise(settings: Settings) -> None:
+    """Three remote runs that differ by themselves: noise of that side, and no difference."""
+    numbers = iter("123")
+    answers = Answers()
+
+    def vary(name: str, side: Side) -> None:
+        number = "0" if side is Side.LOCAL else next(numbers)
+        answers.data = {(name, side): DATA.replace("2,b", f"2,{number}")}
+
+    answers.on_execute = vary
+    target = target_of(settings, "a", answers=answers)
+    verdict = run(settings, target, calibrate=3)
+    assert verdict.outcome is Outcome.PASSED
+    noise = verdict.details["noise"]
+    assert isinstance(noise, list)
+    assert [item["side"] for item in noise if isinstance(item, dict)] == ["e2b", "e2b"]
+    sides = [adapter.side for adapter in target.adapters]
+    assert (sides.count(Side.LOCAL), sides.count(Side.E2B)) == (2, 3)
+
+
 def test_case_that_does_not_compile_on_either_side_is_in_parity(settings: Settings) -> None:
     """A refusal is evidence like any other, where the case promises nothing else."""
     target = TableTarget(
