@@ -7,26 +7,25 @@ sandbox pays for them. Started by harness.emulator.isolation with one JSON argum
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
 import sys
 import threading
 
 from .accounts import Account, Accounts
-from .dial import dial
+from .door import open_door
 from .files import Files
 from .frames import Channel, Fault, HangUp
 from .freezer import freeze, thaw
+from .lean import accept, loads, signal, socket
 from .metrics import Meter
 from .places import Places
-from .privilege import PrivilegeService
 from .processes import Process, ProcessTable
 from .spawn import open_terminal, resize, spawn
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .frames import Json
     from .internet import Internet
 
@@ -88,18 +87,22 @@ class Agent:
         """Begins to reap, and to answer `sudo`."""
         self.processes.start_reaper()
         if self._config["users"] != "none":
-            PrivilegeService(
-                self._accounts,
-                self.processes,
-                path=self._config["path"],
-                processes=self._config["processes"],
-            ).start()
+            open_door(self._privileges)
 
-    def serve(self, listener: socket.socket) -> None:
+    def _privileges(self) -> Callable[[int], None]:
+        from .privilege import PrivilegeService  # noqa: PLC0415 - only where somebody asks
+
+        return PrivilegeService(
+            self._accounts,
+            self.processes,
+            path=self._config["path"],
+            processes=self._config["processes"],
+        ).serve
+
+    def serve(self, listener: socket) -> None:
         """Accepts calls for ever."""
         while True:
-            connection, _ = listener.accept()
-            channel = Channel(connection)
+            channel = Channel(socket(fileno=accept(listener)))
             threading.Thread(target=self._answer, args=(channel,), daemon=True).start()
 
     def _answer(self, channel: Channel) -> None:
@@ -366,6 +369,8 @@ class Agent:
         return self._internet
 
     def _dial(self, channel: Channel, request: Json) -> Json:
+        from .dial import dial  # noqa: PLC0415 - with the package socket
+
         port: int = request["port"]
         dial(channel, self._activated.get(port, port))
         return {}
@@ -373,13 +378,13 @@ class Agent:
 
 def main() -> None:
     """Serves until the sandbox ends; the argument is Agent's config, with "fd" to listen on."""
-    config = json.loads(sys.argv[1])
+    config = loads(sys.argv[1])
     # The first process of a namespace gets only signals that it handles; Python handles this one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.umask(0o022)
     threading.stack_size(_STACK_BYTES)
-    listener = socket.socket(fileno=config["fd"])
-    listener.set_inheritable(False)
+    listener = socket(fileno=config["fd"])
+    os.set_inheritable(config["fd"], False)
     if os.getpid() != 1:
         from .kernel import adopt_orphans  # noqa: PLC0415 - only without a pid namespace
 

@@ -6,14 +6,15 @@ is described in PROTOCOL.md.
 
 from __future__ import annotations
 
-import json
-import socket
 import struct
 import threading
+
+from .lean import dumps, loads
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from socket import socket
     from typing import Any
 
     Json = dict[str, Any]
@@ -22,6 +23,7 @@ __all__ = ["CHUNK_BYTES", "Channel", "Fault", "HangUp"]
 
 CHUNK_BYTES = 256 * 1024
 _HEADER = struct.Struct(">cI")
+_SHUT_WR = 1
 _LARGEST_FRAME = 64 * 1024 * 1024
 
 
@@ -41,7 +43,7 @@ class HangUp(Exception):  # noqa: N818 - the ordinary end of a call that its cli
 class Channel:
     """One call: frames in, frames out, and exactly one last frame."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket) -> None:
         self.connection = connection
         self._finished = False
         self._writing = threading.Lock()
@@ -62,7 +64,7 @@ class Channel:
         kind, payload = self.receive()
         if kind != "J":
             raise Fault("invalid_argument", f"a call begins with a J frame, not {kind}")
-        request = json.loads(payload)
+        request = loads(payload)
         if not isinstance(request, dict):
             raise Fault("invalid_argument", "a call is a JSON object")
         return request
@@ -119,7 +121,7 @@ class Channel:
         self._finished = True
         self._send(_json_frame(answer))
         try:
-            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.shutdown(_SHUT_WR)
         except OSError:
             return
 
@@ -146,5 +148,5 @@ class Channel:
 
 def _json_frame(value: Json) -> bytes:
     # Names of files may hold any bytes; surrogates keep them through JSON's \u escapes.
-    payload = json.dumps(value, separators=(",", ":")).encode("ascii")
+    payload = dumps(value)
     return _HEADER.pack(b"J", len(payload)) + payload

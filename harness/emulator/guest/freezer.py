@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import time
 
+from .lean import signal
 from .metrics import descendants
 
 __all__ = ["freeze", "thaw"]

@@ -7,7 +7,6 @@ the sandbox's users lie somewhere else, and this is the only place that knows wh
 from __future__ import annotations
 
 import os
-import re
 
 from .accounts import Account
 from .frames import Fault
@@ -15,7 +14,7 @@ from .frames import Fault
 __all__ = ["Places"]
 
 _HOME = "/home/user"
-_HOME_IN_TEXT = re.compile(r"(?<![\w./-])/home/user(?![\w.-])")
+_HOME_IN_TEXT = r"(?<![\w./-])/home/user(?![\w.-])"
 _SHARED = ("/tmp",)  # noqa: S108 - not isolated in that mode, and said so
 
 
@@ -72,7 +71,9 @@ class Places:
         """Free text, such as a shell command, with the user's home replaced by the real one."""
         if not self._moved:
             return text
-        return _HOME_IN_TEXT.sub(lambda _: self.real(_HOME), text)
+        import re  # noqa: PLC0415 - only without namespaces
+
+        return re.sub(_HOME_IN_TEXT, lambda _: self.real(_HOME), text)
 
 
 def _below(path: str, folders: tuple[str, ...]) -> bool:

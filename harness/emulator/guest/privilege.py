@@ -17,7 +17,6 @@ from .accounts import Account, Accounts
 from .frames import Fault
 from .processes import Child, ProcessTable
 from .spawn import spawn
-from .sudo import SOCKET
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ _GROUP = "sudo"
 
 
 class PrivilegeService:
-    """Listens for `sudo` programs.
+    """Serves `sudo` programs.
 
     Args:
         accounts: the sandbox's users.
@@ -49,22 +48,9 @@ class PrivilegeService:
         self._path = path
         self._processes = processes
 
-    def start(self) -> None:
-        """Begins to listen, on a thread of its own."""
-        listener = socket.socket(socket.AF_UNIX)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(SOCKET)  # of an earlier boot of these files
-        listener.bind(SOCKET)
-        os.chmod(SOCKET, 0o666)  # noqa: S103 - who may is decided for each caller
-        listener.listen(64)
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, descriptor: int) -> None:
+        """Answers the program at the other end of a connection; closes that."""
+        connection = socket.socket(fileno=descriptor)
         with connection, contextlib.suppress(OSError, ValueError, KeyError):
             answer = self._run(connection)
             connection.sendall(json.dumps(answer).encode())

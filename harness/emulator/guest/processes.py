@@ -14,11 +14,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import threading
 import time
 
 from .frames import Channel, Fault, HangUp
+from .lean import signal
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import errno
 import fcntl
 import os
 import resource
-import signal
 import struct
 import termios
 
 from .accounts import Account
 from .frames import Fault
+from .lean import signal
 
 __all__ = ["open_terminal", "resize", "spawn"]
 

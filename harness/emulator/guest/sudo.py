@@ -17,13 +17,14 @@ import socket
 import struct
 import sys
 
+from .door import SOCKET
+
 TYPE_CHECKING = False  # typing's own costs every start its import
 if TYPE_CHECKING:
     from .frames import Json
 
-__all__ = ["SOCKET", "main"]
+__all__ = ["main"]
 
-SOCKET = "/run/e2b/sudo.sock"
 _LENGTH = struct.Struct(">I")
 _WITH_VALUE = "CDghpRrTtUu"
 _LONG_WITH_VALUE = {
