@@ -27,6 +27,7 @@ from harness.gateway.estate import Estate
 from harness.gateway.owners import OwnerWatch
 from harness.gateway.reaper import Reaper
 from harness.gateway.stamp import CREATE_PATHS, Stamp
+from harness.gateway.turnstile import Turnstile
 from harness.gateway.under_way import UnderWay
 from harness.gateway.upstream import Headers, Upstream, passed_on
 from harness.peers import Peers, Process, describe_process, socket_of
@@ -78,6 +79,8 @@ class GatewayApp:
             a client that asks again with the same idempotency key gets it after all.
         owner_grace_s: how long a sandbox outlives the last process that needed it;
             None leaves it alone until the run is over.
+        patience_s: how long a create may wait for a plan that allows no more; 0 passes the
+            429 on as it comes.
         under_way: what was begun upstream.
         ending: set when the run is over, and nobody is waited for any more.
     """
@@ -88,6 +91,7 @@ class GatewayApp:
     admin: Admin
     grace_s: float = 5.0
     owner_grace_s: float | None = 10.0
+    patience_s: float = 0.0
     under_way: UnderWay = field(default_factory=UnderWay)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     _peers: Peers = field(default_factory=Peers)
@@ -96,9 +100,13 @@ class GatewayApp:
     _asked: Counter[str] = field(default_factory=Counter)
     _watch: OwnerWatch = field(init=False)
     _reaper: Reaper = field(init=False)
+    _turnstile: Turnstile = field(init=False)
 
     def __post_init__(self) -> None:
         self._reaper = Reaper(estate=self.estate, ending=self.ending)
+        self._turnstile = Turnstile(
+            clock=self.upstream.time, pause=self._reaper.pause, patience_s=self.patience_s
+        )
         self._watch = OwnerWatch(
             under_way=self.under_way,
             ending=self.ending,
@@ -158,9 +166,11 @@ class GatewayApp:
         # Beside the create, which takes longer: looking costs milliseconds.
         caller = self.under_way.begin(self._caller(scope))
         await self.estate.intend(nonce, metadata)
-        work = self._finish_create(_target(scope), headers, body, nonce, caller)
+        left = asyncio.Event()
+        work = self._finish_create(_target(scope), headers, body, nonce, caller, left=left)
         begun = await self._finish(work, receive, send)
         if begun is not None:
+            left.set()
             self.under_way.begin(self._abandoned(begun, nonce))
 
     async def _finish_create(
@@ -170,9 +180,13 @@ class GatewayApp:
         body: bytes,
         nonce: str,
         caller: asyncio.Task[_Caller],
+        *,
+        left: asyncio.Event,
     ) -> _Answer:
         try:
-            answer = await self._read("POST", target, headers, body)
+            answer = await self._turnstile.pass_through(
+                lambda: self._read("POST", target, headers, body), given_up=left.is_set
+            )
         except httpx.HTTPError as error:
             # It may have been created all the same: the intent stays open, the tags name us.
             await self.estate.record("unanswered", nonce=nonce, why=repr(error))

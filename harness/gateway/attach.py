@@ -65,6 +65,8 @@ class Gateway:
         grace_s: how long a sandbox outlives a client that did not wait for its create.
         owner_grace_s: how long a sandbox outlives the last process that created it or
             asked for more time for it; None leaves it alone until the run is over.
+        patience_s: how long a create that the plan does not allow yet waits in line;
+            keep it below the client's own timeout. 0 passes the 429 on as it comes.
 
     Raises:
         UsageError: if there is no key or the run id is not fit for a folder.
@@ -79,12 +81,14 @@ class Gateway:
         state_dir: Path,
         grace_s: float = 5.0,
         owner_grace_s: float | None = 10.0,
+        patience_s: float = 0.0,
     ) -> None:
         self.run_id = checked_run_id(run_id)
         self._upstream, self._name = _upstream(upstream, key)
         self._state_dir = state_dir.resolve()
         self._grace_s = grace_s
         self._owner_grace_s = owner_grace_s
+        self._patience_s = patience_s
         self._process: subprocess.Popen[bytes] | None = None
         self._ready: Ready | None = None
 
@@ -147,7 +151,7 @@ class Gateway:
             *(sys.executable, "-m", "harness.gateway"),
             *("--upstream", self._upstream.api_url, "--run-id", self.run_id),
             *("--state-dir", str(self._state_dir), "--owner-pid", str(os.getpid())),
-            *("--grace", str(self._grace_s)),
+            *("--grace", str(self._grace_s), "--patience", str(self._patience_s)),
         ]
         if self._owner_grace_s is not None:
             command += ["--owner-grace", str(self._owner_grace_s)]

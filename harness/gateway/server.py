@@ -57,6 +57,7 @@ class GatewayOptions:
         grace_s: how long a sandbox outlives a client that did not wait for its create.
         owner_grace_s: how long a sandbox outlives the last process that needed it; None
             leaves it alone until the run is over.
+        patience_s: how long a create may wait for a plan that allows no more.
         watch_stdin: end when the standard input ends.
     """
 
@@ -69,6 +70,7 @@ class GatewayOptions:
     port: int = 0
     grace_s: float = 5.0
     owner_grace_s: float | None = 10.0
+    patience_s: float = 0.0
     watch_stdin: bool = True
 
     @property
@@ -166,6 +168,7 @@ def _app(options: GatewayOptions, owner: Owner, upstream: Upstream, ledger: Ledg
         ),
         grace_s=options.grace_s,
         owner_grace_s=options.owner_grace_s,
+        patience_s=options.patience_s,
     )
 
 
@@ -262,6 +265,7 @@ def _parse(argv: Sequence[str] | None) -> GatewayOptions:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--grace", type=float, default=5.0)
     parser.add_argument("--owner-grace", type=float)
+    parser.add_argument("--patience", type=float, default=0.0)
     told = parser.parse_args(argv)
     return GatewayOptions(
         upstream=told.upstream,
@@ -273,4 +277,5 @@ def _parse(argv: Sequence[str] | None) -> GatewayOptions:
         port=told.port,
         grace_s=told.grace,
         owner_grace_s=told.owner_grace,
+        patience_s=told.patience,
     )

@@ -24,13 +24,26 @@ class FarEnd(StrEnum):
     LIVE_ON_EMULATOR = "live-on-emulator"
 
 
+# Below the 60 s after which the SDK gives a create up. Source: e2b 2.63.0 e2b/connection_config.py
+PATIENCE_S = 50.0
+
+
 @contextmanager
-def far_end(kind: FarEnd, target: Target, settings: Settings) -> Iterator[Endpoint]:
+def far_end(
+    kind: FarEnd, target: Target, settings: Settings, *, plan: str | None = None
+) -> Iterator[Endpoint]:
     """The endpoint, ready; on leaving, every sandbox that was made through it is gone.
 
     Live, the gateway stands in between: it tags what is created, keeps what a
     sandbox leaves behind, and ends what the run still owns. `live-on-emulator` is
-    that very way with the emulator in the place of the service.
+    that very way with the emulator in the place of the service. A create that the plan
+    does not allow yet waits in the gateway.
+
+    Args:
+        kind: what it is.
+        target: says what a sandbox offers.
+        settings: folders and key.
+        plan: the emulator's plan, such as "hobby"; None has no limits.
 
     Raises:
         NotRunError: if there is no key for the live service.
@@ -42,6 +55,7 @@ def far_end(kind: FarEnd, target: Target, settings: Settings) -> Iterator[Endpoi
             upstream = Endpoint(name="live", env=ApiEndpoint.from_settings(settings).to_env())
         else:
             emulator = Emulator(
+                *(() if plan is None else ("--plan", plan)),
                 packages=target.template_packages() or None,  # none asked for: a bare Python
                 template_dir=settings.testing_env / "templates",
             )
@@ -49,5 +63,9 @@ def far_end(kind: FarEnd, target: Target, settings: Settings) -> Iterator[Endpoi
         if kind is FarEnd.EMULATOR:
             yield upstream
             return
-        gateway = Gateway(upstream=upstream, state_dir=settings.testing_env / "gateway")
+        gateway = Gateway(
+            upstream=upstream,
+            state_dir=settings.testing_env / "gateway",
+            patience_s=PATIENCE_S,
+        )
         yield stack.enter_context(gateway).endpoint
