@@ -68,6 +68,7 @@ class Emulator:
         self._log: IO[bytes] | None = None
         self._endpoint: Endpoint | None = None
         self._proxy_env: dict[str, str] = {}
+        self._access_token = ""
 
     def __enter__(self) -> Self:
         """Starts it, and returns when it answers."""
@@ -111,6 +112,7 @@ class Emulator:
                 admin_token=document["admin"]["token"],
             )
             self._proxy_env = dict(document["proxy_env"])
+            self._access_token = str(document["access_token"])
         except BaseException:
             self.stop()
             raise
@@ -162,6 +164,12 @@ class Emulator:
         """
         self._running()
         return dict(self._proxy_env)
+
+    @property
+    def access_token(self) -> str:
+        """What its one person has; for what E2B asks a person to do, such as making keys."""
+        self._running()
+        return self._access_token
 
     @property
     def pid(self) -> int:

@@ -19,7 +19,8 @@ from harness.emulator.interpreter import INTERPRETER_PACKAGES
 from harness.emulator.isolation import IsolationMode, Network
 from harness.emulator.ledger import Entry
 from harness.emulator.plans import Plan
-from harness.emulator.serve import Running, ServeOptions, serve
+from harness.emulator.serve import Running, serve
+from harness.emulator.serve_options import ServeOptions
 from harness.emulator.templates import DEFAULT_PACKAGES, TemplateEnvironment, ensure_template
 from harness.errors import UsageError
 
@@ -94,6 +95,10 @@ def serve_command(
     stamp: Annotated[
         bool, typer.Option("--stamp/--no-stamp", help="Label sandboxes with their owner.")
     ] = True,
+    sign_in: Annotated[
+        bool,
+        typer.Option("--sign-in", help="Let E2B's command line sign in; gives tokens to anyone."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not show requests.")] = False,
     outlive_parent: Annotated[
         bool, typer.Option("--outlive-parent", help="Go on when the starting process ends.")
@@ -129,6 +134,7 @@ def serve_command(
         plan=plan,
         run_id=run_id,
         stamp=stamp,
+        sign_in=sign_in,
         # 0 is what the first process of a container has for a parent.
         parent_pid=None if outlive_parent else parent_pid or os.getppid() or None,
     )

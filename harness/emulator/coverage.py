@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import harness.emulator
+from harness.emulator.assembly import assemble
 from harness.emulator.control_plane.api import ControlPlane
 from harness.emulator.envd.api import Envd
 from harness.emulator.known_routes import ENVD_ROUTES, KNOWN_ROUTES
-from harness.emulator.serve import ServeOptions, _service
+from harness.emulator.serve_options import ServeOptions
 from harness.emulator.service import EmulatedService
 
 __all__ = ["Coverage", "RouteCoverage", "examine", "page"]
@@ -114,7 +115,7 @@ def page(coverage: Coverage, figures: Path) -> str:
 
 async def _examine() -> Coverage:
     with tempfile.TemporaryDirectory(prefix="harness-coverage-") as folder:
-        async with _service(ServeOptions(pool_size=0), Path(folder), 0) as service:
+        async with assemble(ServeOptions(pool_size=0), Path(folder), 0) as service:
             return Coverage(
                 api=tuple(_api(service)),
                 envd=tuple(_envd(service)),
@@ -142,7 +143,7 @@ def _envd(service: EmulatedService) -> Iterator[RouteCoverage]:
         if "." not in pattern:
             yield _served(method, pattern, Envd.answer, "")
             continue
-        procedure = envd._procedures.get(pattern)  # noqa: SLF001 - the table is what is shown
+        procedure = envd.procedures.get(pattern)
         if procedure is None:
             yield RouteCoverage(method=method, pattern=pattern, state=REFUSED)
         else:

@@ -30,6 +30,9 @@ __all__ = [
 KEY_PREFIX = "e2b_"
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_LENGTH = 20
+PERSON_PREFIX = "sk_e2b_"
+_BEARER = "Bearer "
+_BAD_PERSON = "Invalid Access token, try to login again by running `e2b auth login`."
 _BAD_KEY = "Invalid API key, please visit https://e2b.dev/docs/api-key for more information."
 
 
@@ -67,19 +70,22 @@ def new_token() -> str:
 
 
 class Credentials:
-    """The API key and the admin token of one emulator.
+    """The API key, the admin token and the person of one emulator.
 
     Attributes:
         api_key: what E2B's clients must send.
         admin_token: what the admin interface asks for.
+        access_token: what its one person has, for what E2B asks a person to do.
     """
 
-    __slots__ = ("_further", "admin_token", "api_key")
+    __slots__ = ("_further", "_persons", "access_token", "admin_token", "api_key")
 
     def __init__(self) -> None:
         self.api_key = KEY_PREFIX + secrets.token_hex(20)
         self.admin_token = new_token()
+        self.access_token = PERSON_PREFIX + secrets.token_hex(20)
         self._further: set[str] = set()
+        self._persons: set[str] = set()
 
     def admit(self) -> str:
         """One more key that opens what the emulator's own opens."""
@@ -104,6 +110,27 @@ class Credentials:
         known = (self.api_key, *self._further)
         if not any(hmac.compare_digest(given.encode(), key.encode()) for key in known):
             raise ApiError(401, f"{_BAD_KEY}\nCannot get the team for the given API key")
+
+    def admit_person(self, token: str) -> None:
+        """Has one more token be as good as the person's own."""
+        self._persons.add(token)
+
+    def revoke_person(self, token: str) -> None:
+        """Has a further token of the person open nothing; an unknown one is fine."""
+        self._persons.discard(token)
+
+    def check_person(self, header: str | None) -> None:
+        """Accepts `Bearer` and a token of the person.
+
+        Raises:
+            ApiError: 401 with E2B's words for a missing or unknown token.
+        """
+        given = (header or "").removeprefix(_BEARER).strip()
+        if not given:
+            raise ApiError(401, "authorization header is missing")
+        known = (self.access_token, *self._persons)
+        if not any(hmac.compare_digest(given.encode(), token.encode()) for token in known):
+            raise ApiError(401, f"{_BAD_PERSON}\nCannot get the user for the given access token")
 
     def admits_admin(self, given: str | None) -> bool:
         """Whether this is the admin token."""

@@ -15,7 +15,15 @@ from typing import Any
 from harness.emulator.answers import ApiError
 from harness.emulator.life import NewSandbox
 
-__all__ = ["ALL_TRAFFIC", "NOWHERE", "EgressRules", "check_network", "replace_rules", "rules_of"]
+__all__ = [
+    "ALL_TRAFFIC",
+    "NOWHERE",
+    "EgressRules",
+    "check_network",
+    "describe_egress",
+    "replace_rules",
+    "rules_of",
+]
 
 ALL_TRAFFIC = "0.0.0.0/0"
 _EGRESS_FIELDS = ("allowOut", "denyOut", "rules", "dnsServers", "egressProxy")
@@ -111,6 +119,16 @@ def replace_rules(asked: NewSandbox, update: Mapping[str, Any]) -> NewSandbox:
         network={**kept, **given},
         allow_internet_access=update.get("allow_internet_access"),
     )
+
+
+def describe_egress(asked: NewSandbox) -> dict[str, list[str]]:
+    """The rules in the words of a lifecycle event."""
+    rules = rules_of(asked)
+    return {
+        "allowed_cidrs": [entry for entry in rules.allow if _as_network(entry) is not None],
+        "denied_cidrs": [*rules.deny],
+        "allowed_domains": [entry for entry in rules.allow if _as_network(entry) is None],
+    }
 
 
 def check_network(network: Mapping[str, Any]) -> None:

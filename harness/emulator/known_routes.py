@@ -1,8 +1,9 @@
 """The routes of E2B's API that its clients know, whether the emulator serves them or not.
 
 Source: e2b-dev/E2B spec/openapi.yml and spec/openapi-volumecontent.yml at b802997; what
-they do not have yet: e2b 2.63.0 e2b/api/client/api. Those of E2B's own operators
-(`/nodes`, `/admin`) are left out: no client asks for them.
+they do not have yet: e2b 2.63.0 e2b/api/client/api; what no SDK asks for:
+e2b.dev/docs/sandbox/lifecycle-events-api. Those of E2B's own operators (`/nodes`,
+`/admin`) are left out: no client asks for them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ GET /sandboxes/metrics
 GET /sandboxes/{sandbox_id}/metrics
 GET /sandboxes/{sandbox_id}/logs
 GET /v2/sandboxes/{sandbox_id}/logs
+GET /events/sandboxes
+GET /events/sandboxes/{sandbox_id}
 GET /templates
 GET /v2/templates
 GET /default-templates

@@ -14,7 +14,7 @@ from harness.emulator.isolation import Sandbox
 from harness.emulator.template_records import Template
 from harness.model.sandbox import SandboxRecord
 
-__all__ = ["EndReason", "NewSandbox", "SandboxLife", "SandboxState"]
+__all__ = ["EndReason", "Happening", "NewSandbox", "SandboxLife", "SandboxState"]
 
 
 class SandboxState(StrEnum):
@@ -33,6 +33,17 @@ class EndReason(StrEnum):
     DIED = "died"
     FAULT = "fault"
     RESET = "reset"
+
+
+class Happening(StrEnum):
+    """What a sandbox goes through."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    CHECKPOINTED = "checkpointed"
+    KILLED = "killed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +103,8 @@ class SandboxLife:
         end_reason: why it ended.
         exchanges: requests about it that are under way.
         creator: the command lines of the process that created it and of its ancestors.
+        executions: how often it was started, a resume included.
+        requests: how many came for it, to any port.
     """
 
     sandbox_id: str
@@ -110,6 +123,8 @@ class SandboxLife:
     end_reason: EndReason | None = None
     exchanges: set[Exchange] = field(default_factory=set)
     creator: str = ""
+    executions: int = 0
+    requests: int = 0
 
     @property
     def running(self) -> bool:

@@ -9,14 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["Handler", "Match", "Route", "RouteTable"]
+__all__ = ["Asks", "Handler", "Match", "Route", "RouteTable"]
 
 Handler = Callable[..., Awaitable[Response]]
+
+
+class Asks(Enum):
+    """Who may ask."""
+
+    KEY = "who has the team's API key"
+    PERSON = "who is logged in"
+    EITHER = "either"
+    NOBODY = "anyone; the request carries a permission of its own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +38,14 @@ class Route:
         pattern: the path; `{name}` stands for one segment.
         handler: called with the request and the segments by name.
         differs: how the answer knowingly differs from E2B's; empty where it does not.
+        asks: who may ask.
     """
 
     method: str
     pattern: str
     handler: Handler
     differs: str = ""
+    asks: Asks = Asks.KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

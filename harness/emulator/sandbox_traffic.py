@@ -69,6 +69,7 @@ class SandboxTraffic:
 
         async def call(scope: Scope, receive: Receive, send: Send) -> None:
             life.exchanges.add(exchange)
+            life.requests += 1
             try:
                 answer = await self._answer(request, life, target)
                 await answer(scope, receive, send)

@@ -15,11 +15,12 @@ from typing import Any
 
 from harness.emulator.after_images import AfterImages
 from harness.emulator.answers import ApiError
+from harness.emulator.chronicle import Chronicle
 from harness.emulator.credentials import new_id, new_token
-from harness.emulator.egress import replace_rules
+from harness.emulator.egress import describe_egress, replace_rules
 from harness.emulator.internet import Internet
 from harness.emulator.isolation import Network, Sandbox, SandboxHost
-from harness.emulator.life import EndReason, NewSandbox, SandboxLife, SandboxState
+from harness.emulator.life import EndReason, Happening, NewSandbox, SandboxLife, SandboxState
 from harness.emulator.plans import CreationRate, Plan
 from harness.emulator.service_clock import ServiceClock
 from harness.emulator.starts import Starts
@@ -30,6 +31,7 @@ __all__ = ["Sandboxes", "no_such_sandbox"]
 _NO_INTERNET = Internet()
 SHORTEST_REFRESH_S = 15
 SHORTEST_AUTO_RESUME_S = 300
+_KILL_REASONS = {EndReason.REQUEST: "request", EndReason.TIMEOUT: "timeout"}
 
 
 def no_such_sandbox(sandbox_id: str) -> ApiError:
@@ -50,9 +52,11 @@ class Sandboxes:
             environment then holds what that needs.
         volumes: what they may mount.
         internet: what stands for the internet; where it has no host, there is none.
+        chronicle: is told what happens to them.
 
     Attributes:
         starts: how they come up.
+        chronicle: see above.
     """
 
     def __init__(
@@ -66,12 +70,14 @@ class Sandboxes:
         interpreter: bool = False,
         volumes: Volumes | None = None,
         internet: Internet = _NO_INTERNET,
+        chronicle: Chronicle | None = None,
     ) -> None:
         self.clock = clock
         self.limits = plan.limits
         self._plan = plan
         self._host = host
         self._after_images = after_images
+        self.chronicle = chronicle or Chronicle(clock)
         self.interpreter = interpreter
         self.starts = Starts(
             host,
@@ -132,6 +138,7 @@ class Sandboxes:
         generation = self._generation
         sandbox_id = new_id("i")
         self._starting += 1
+        self.chronicle.starting(sandbox_id, asked.template.template_id)
         try:
             guest = await self.starts.start(sandbox_id, asked)
         finally:
@@ -151,6 +158,7 @@ class Sandboxes:
             traffic_token=None if asked.public_traffic else new_token(),
         )
         self._alive[sandbox_id] = life
+        self.chronicle.tell(Happening.CREATED, life)
         self._spawn(self._watch(life, guest))
         self.clock.wake()
         return life
@@ -232,6 +240,8 @@ class Sandboxes:
                 error_code="sandbox_snapshot_guest_agent_unresponsive",
             )
         self._check_concurrency()
+        template_id = life.asked.template.template_id
+        self.chronicle.starting(life.sandbox_id, template_id, anew=True)
         if memory and life.paused_memory:
             await life.guest.resume()
         else:
@@ -241,6 +251,7 @@ class Sandboxes:
         # Source: e2b-dev/infra sandboxes_list.go: a resumed sandbox lists a new start.
         life.started_at = self.clock.now()
         life.end_at = life.started_at + timedelta(seconds=timeout_s)
+        self.chronicle.tell(Happening.RESUMED, life)
         self.clock.wake()
 
     async def _reboot(self, life: SandboxLife) -> None:
@@ -284,6 +295,7 @@ class Sandboxes:
                 raise ApiError(503, f"The guest agent of sandbox '{sandbox_id}' does not respond")
             life.state = SandboxState.PAUSED
             life.paused_memory, life.unresponsive_at_pause = memory, not answers
+            self.chronicle.tell(Happening.PAUSED, life)
             self._reset_exchanges(life)
             if memory:
                 await life.guest.pause(asks_agent=answers)
@@ -299,6 +311,7 @@ class Sandboxes:
         life = self.get(sandbox_id)
         life.asked = replace_rules(life.asked, update)
         self.starts.set_rules(sandbox_id, life.asked)
+        self.chronicle.tell(Happening.UPDATED, life, network_egress=describe_egress(life.asked))
 
     def _keep_alive(self, sandbox_id: str, duration_s: float, *, shorten: bool) -> None:
         life = self.get(sandbox_id)
@@ -311,6 +324,7 @@ class Sandboxes:
             raise ApiError(400, "Max instance length exceeded")
         if shorten or end_at > life.end_at:
             life.end_at = end_at
+            self.chronicle.tell(Happening.UPDATED, life, set_timeout=f"{end_at:%Y-%m-%dT%H:%M:%SZ}")
             self.clock.wake()
 
     # Ending
@@ -324,12 +338,15 @@ class Sandboxes:
         life = self.get(sandbox_id)
         # Gone for every new request before the first stream breaks: a client whose
         # stream breaks asks for /health at once.
+        was_running = life.running
         life.state = SandboxState.KILLED
         life.ended_at = self.clock.now()
         life.end_reason = reason
         del self._alive[sandbox_id]
         self.starts.forget(sandbox_id)
         self._dead[sandbox_id] = life
+        why = _KILL_REASONS.get(reason, "unknown")
+        self.chronicle.tell(Happening.KILLED, life, was_running=was_running, kill_reason=why)
         self._reset_exchanges(life)
         await life.guest.kill()
         self._after_images.keep(life)

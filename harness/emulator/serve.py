@@ -18,76 +18,21 @@ from pathlib import Path
 from typing import Any
 
 from harness.emulator.admin import PREFIX as ADMIN_PREFIX
-from harness.emulator.after_images import AfterImages
-from harness.emulator.builds import Builder, Uploads
-from harness.emulator.catalogue import BUILT_IN_NAMES, Catalogue
-from harness.emulator.credentials import Credentials, new_id, seed_ids
-from harness.emulator.faults import Faults
+from harness.emulator.assembly import assemble
 from harness.emulator.front import E2B_DOMAINS, Front
-from harness.emulator.internet import Internet
-from harness.emulator.isolation import IsolationMode, Network, SandboxHost
-from harness.emulator.ledger import Entry, Ledger
+from harness.emulator.ledger import Entry
 from harness.emulator.listener import HOST, Listener, bind
 from harness.emulator.neighbours import Neighbours
-from harness.emulator.ownership import Ownership, this_process
-from harness.emulator.plans import Plan
 from harness.emulator.sandbox_door import SandboxesOnly
-from harness.emulator.sandboxes import Sandboxes
-from harness.emulator.secret_store import SecretStore
+from harness.emulator.serve_options import ServeOptions
 from harness.emulator.server import EmulatorApplication
 from harness.emulator.service import EmulatedService
-from harness.emulator.service_clock import ServiceClock
-from harness.emulator.snapshots import Snapshots
 from harness.emulator.state_folder import default_base, state_folder
-from harness.emulator.templates import TemplateEnvironment
-from harness.emulator.volumes import Volumes
 from harness.errors import BrokenError
 
-__all__ = ["Running", "ServeOptions", "serve"]
+__all__ = ["Running", "serve"]
 
 _LOG = logging.getLogger("harness.emulator")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """How an emulator is to run.
-
-    Attributes:
-        port: on the loopback address; 0 takes a free one.
-        proxy: whether there is a proxy with TLS, for clients that know only E2B's public names.
-        proxy_port: of that proxy; 0 takes a free one.
-        domains: hosts that the emulator plays beside E2B's own, with all below them.
-        isolation: what isolates sandboxes.
-        network: what sandboxes can reach.
-        environment: what the templates offer; None is a bare Python.
-        interpreter: whether sandboxes of the code interpreter's template run code;
-            `environment` then holds what that needs.
-        internet: what stands for the internet; without a host there is none.
-        state_base: where its folder is made; None is the user's temp folder.
-        pool_size: how many sandboxes wait ready.
-        plan: what the team may do.
-        run_id: the run that unlabelled requests belong to; None makes one up.
-        stamp: whether sandboxes are labelled with their owner.
-        parent_pid: the process that it is not to outlive; None outlives everyone.
-        seed: makes ids, and the probability of faults, the same after each start and reset.
-    """
-
-    port: int = 0
-    proxy: bool = False
-    proxy_port: int = 0
-    domains: tuple[str, ...] = ()
-    isolation: IsolationMode = IsolationMode.BUBBLEWRAP
-    network: Network = Network.NONE
-    environment: TemplateEnvironment | None = None
-    interpreter: bool = False
-    internet: Internet = field(default_factory=Internet)
-    state_base: Path | None = None
-    pool_size: int = 2
-    plan: Plan = Plan.NONE
-    run_id: str | None = None
-    stamp: bool = True
-    parent_pid: int | None = None
-    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +46,7 @@ class Running:
         admin_url: the admin interface.
         admin_token: what it asks for.
         pid: the emulator's process.
+        access_token: what its one person has.
     """
 
     env: Mapping[str, str] = field(repr=False)
@@ -108,6 +54,7 @@ class Running:
     admin_url: str
     admin_token: str = field(repr=False)
     pid: int
+    access_token: str = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The one line that says that it is ready."""
@@ -115,6 +62,7 @@ class Running:
             "env": dict(self.env),
             "proxy_env": dict(self.proxy_env),
             "admin": {"url": self.admin_url, "token": self.admin_token},
+            "access_token": self.access_token,
             "pid": self.pid,
         }
 
@@ -140,7 +88,7 @@ async def serve(
     sock = bind(options.port)
     with contextlib.closing(sock), state_folder(options.state_base or default_base()) as folder:
         port: int = sock.getsockname()[1]
-        async with _service(options, folder, port) as service:
+        async with assemble(options, folder, port) as service:
             application = EmulatorApplication(service, on_request=on_request)
             async with Listener(application, sock) as listener:
                 async with _front(options, folder, application, listener) as proxy_env:
@@ -148,78 +96,6 @@ async def serve(
                     await stop.wait()
                 await application.close()
     stop.raise_failure()
-
-
-@contextlib.asynccontextmanager
-async def _service(
-    options: ServeOptions, folder: Path, port: int
-) -> AsyncIterator[EmulatedService]:
-    host = SandboxHost(
-        folder,
-        mode=options.isolation,
-        templates=_templates(options),
-        pool_size=options.pool_size,
-        pool_network=options.network,
-    )
-    clock = ServiceClock()
-    async with host:
-        after_images = AfterImages(host)
-        volumes = Volumes(folder / "volumes")
-        sandboxes = Sandboxes(
-            host,
-            clock,
-            after_images,
-            plan=options.plan,
-            network=options.network,
-            interpreter=options.interpreter,
-            volumes=volumes,
-            internet=options.internet,
-        )
-        catalogue = Catalogue(clock=clock)
-        uploads = Uploads(folder / "uploads")
-        builder = Builder(host, catalogue, clock, uploads, network=options.network)
-        run_id = options.run_id or new_id("run-")
-        seed_ids(options.seed)  # from here on, as after a reset
-        expiry = asyncio.create_task(sandboxes.run_expiry())
-        try:
-            yield EmulatedService(
-                domain=f"localhost:{port}",
-                clock=clock,
-                credentials=Credentials(),
-                catalogue=catalogue,
-                builder=builder,
-                volumes=volumes,
-                secrets=SecretStore(clock),
-                sandboxes=sandboxes,
-                snapshots=Snapshots(host, sandboxes, catalogue),
-                after_images=after_images,
-                ledger=Ledger(),
-                faults=Faults(options.seed),
-                seed=options.seed,
-                ownership=Ownership(
-                    clock, run_id=run_id, owner=this_process(), enabled=options.stamp
-                ),
-            )
-        finally:
-            await _ended(expiry)
-            await builder.close()
-            await sandboxes.close()
-
-
-def _templates(options: ServeOptions) -> dict[str, TemplateEnvironment]:
-    if options.environment is None:
-        return {}
-    return dict.fromkeys(BUILT_IN_NAMES, options.environment)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        return
-    except Exception:  # noqa: BLE001 - a border: the emulator is ending already
-        _LOG.exception("sandboxes no longer expired")
 
 
 @contextlib.asynccontextmanager
@@ -262,11 +138,13 @@ def _running(service: EmulatedService, port: int, proxy_env: Mapping[str, str]) 
             "E2B_SANDBOX_URL": url,
             "E2B_VOLUME_API_URL": url,
             "E2B_API_KEY": service.credentials.api_key,
+            **({"E2B_DOCS_BASE": f"{url}/docs"} if service.sign_in else {}),
         },
         proxy_env=proxy_env,
         admin_url=f"{url}{ADMIN_PREFIX}",
         admin_token=service.credentials.admin_token,
         pid=os.getpid(),
+        access_token=service.credentials.access_token,
     )
 
 

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from harness.emulator.after_images import AfterImages
 from harness.emulator.builds import Builder
 from harness.emulator.catalogue import Catalogue
+from harness.emulator.chronicle import Chronicle
 from harness.emulator.credentials import Credentials
 from harness.emulator.faults import Faults
+from harness.emulator.figures import Figures
 from harness.emulator.ledger import Ledger
 from harness.emulator.ownership import Ownership
 from harness.emulator.sandboxes import Sandboxes
@@ -42,6 +44,9 @@ class EmulatedService:
         ledger: the requests.
         faults: the weather.
         ownership: stamps sandboxes.
+        chronicle: what happened to sandboxes: logs, events, counts.
+        figures: what they use.
+        sign_in: whether a browser may be given the person's tokens.
         seed: what ids are made from, again after each reset; None is chance.
     """
 
@@ -58,6 +63,9 @@ class EmulatedService:
     ledger: Ledger
     faults: Faults
     ownership: Ownership
+    chronicle: Chronicle
+    figures: Figures
+    sign_in: bool = False
     seed: int | None = None
 
     def domain_for(self, request: Request) -> str:

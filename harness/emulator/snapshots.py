@@ -20,7 +20,7 @@ from harness.emulator.answers import ApiError
 from harness.emulator.catalogue import DEFAULT_TAG, Catalogue, split_name
 from harness.emulator.credentials import new_id
 from harness.emulator.isolation import SandboxHost
-from harness.emulator.life import NewSandbox, SandboxLife
+from harness.emulator.life import Happening, NewSandbox, SandboxLife
 from harness.emulator.sandboxes import Sandboxes, no_such_sandbox
 from harness.emulator.template_records import Template
 from harness.errors import BrokenError
@@ -111,6 +111,7 @@ class Snapshots:
         image = life.asked.template.image
         envs = {**image.envs, **life.asked.envs}
         image = replace(image, layer=await self._copy(life), envs=envs)
+        self._sandboxes.chronicle.tell(Happening.CHECKPOINTED, life)
         template_id = replaced.template.template_id if replaced else new_id("")
         template = replace(
             life.asked.template,

@@ -102,7 +102,7 @@ def test_ready_line_is_the_only_thing_on_stdout() -> None:
     with start("--json") as process:
         assert process.stdout is not None
         line = json.loads(process.stdout.readline())
-        assert set(line) == {"env", "proxy_env", "admin", "pid"}
+        assert set(line) == {"env", "proxy_env", "admin", "access_token", "pid"}
         assert {"E2B_API_URL", "E2B_SANDBOX_URL", "E2B_API_KEY"} <= set(line["env"])
         assert line["pid"] == process.pid
         assert line["env"]["E2B_API_URL"].startswith("http://127.0.0.1:")
@@ -112,6 +112,7 @@ def test_ready_line_is_the_only_thing_on_stdout() -> None:
         assert process.returncode == ExitCode.PASSED
     assert rest == ""
     assert line["env"]["E2B_API_KEY"] not in log
+    assert line["access_token"] not in log
 
 
 def test_key_is_new_for_each_start_and_in_no_log() -> None:

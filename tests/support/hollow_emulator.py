@@ -24,10 +24,11 @@ from typing import cast
 from starlette.types import Receive, Scope, Send
 
 from harness.clock import ManualClock, SystemClock
+from harness.emulator.assembly import assemble
 from harness.emulator.isolation import Sandbox
 from harness.emulator.life import NewSandbox, SandboxLife, SandboxState
 from harness.emulator.listener import Listener, bind
-from harness.emulator.serve import ServeOptions, _service
+from harness.emulator.serve_options import ServeOptions
 from harness.emulator.server import EmulatorApplication
 from harness.emulator.template_records import Template
 from harness.model.sandbox import OwnershipTags
@@ -195,7 +196,7 @@ async def _serve(sandboxes: int, due: int, limit_per_s: float) -> None:
     port: int = sock.getsockname()[1]
     options = ServeOptions(pool_size=0, stamp=False)
     with tempfile.TemporaryDirectory(prefix="hollow-") as folder:
-        async with _service(options, Path(folder), port) as service:
+        async with assemble(options, Path(folder), port) as service:
             service.clock._base = ManualClock(SystemClock().now())
             planted = dict[str, bool]()
             template = service.catalogue.get("base")

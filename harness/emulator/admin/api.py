@@ -93,6 +93,8 @@ class Admin:
         self._service.secrets.clear()
         await self._service.volumes.clear()
         seed_ids(self._service.seed)
+        self._service.chronicle.clear()
+        self._service.figures.clear()
         self._service.faults.clear()
         self._service.ledger.clear()
         self._service.clock.rewind()

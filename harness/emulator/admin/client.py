@@ -119,6 +119,10 @@ class AdminClient:
         with self._request("GET", "/ledger") as answer:
             return [json.loads(line) for line in answer]
 
+    def now(self) -> str:
+        """The service's time, as RFC 3339."""
+        return str(self._json("GET", "/clock")["now"])
+
     def advance(self, seconds: float) -> None:
         """Moves the service's clock; when this returns, what fell due has happened."""
         self._json("POST", "/clock", {"advance_s": seconds})

@@ -7,8 +7,11 @@ from starlette.responses import Response
 
 from harness.emulator.answers import ApiError, error_answer
 from harness.emulator.control_plane.build_routes import UPLOAD_PREFIX, BuildRoutes
+from harness.emulator.control_plane.event_routes import EventRoutes
+from harness.emulator.control_plane.log_routes import LogRoutes
 from harness.emulator.control_plane.network_routes import NetworkRoutes
 from harness.emulator.control_plane.observation import Observation
+from harness.emulator.control_plane.person_routes import PersonRoutes
 from harness.emulator.control_plane.sandbox_routes import SandboxRoutes
 from harness.emulator.control_plane.secret_routes import SecretRoutes
 from harness.emulator.control_plane.snapshot_routes import SnapshotRoutes
@@ -17,8 +20,9 @@ from harness.emulator.control_plane.team_routes import TeamRoutes
 from harness.emulator.control_plane.template_routes import TemplateRoutes
 from harness.emulator.control_plane.volume_routes import CONTENT_PREFIX, VolumeRoutes
 from harness.emulator.exchange import exchange_of
-from harness.emulator.routes import Route, RouteTable
+from harness.emulator.routes import Asks, Route, RouteTable
 from harness.emulator.service import EmulatedService
+from harness.emulator.team import TEAM_ID
 
 __all__ = ["ControlPlane"]
 
@@ -36,11 +40,15 @@ class ControlPlane:
         self._service = service
         self._sandbox_routes = SandboxRoutes(service)
         self._team_routes = TeamRoutes(service)
+        self._person_routes = PersonRoutes(service)
         self.table = RouteTable(
             [
-                Route(method="GET", pattern="/health", handler=_healthy),
+                Route(method="GET", pattern="/health", handler=_healthy, asks=Asks.NOBODY),
                 *self._sandbox_routes.routes(),
                 *Observation(service).routes(),
+                *LogRoutes(service).routes(),
+                *EventRoutes(service).routes(),
+                *self._person_routes.routes(),
                 *SnapshotRoutes(service).routes(),
                 *NetworkRoutes(service).routes(),
                 *TemplateRoutes(service).routes(),
@@ -64,15 +72,34 @@ class ControlPlane:
         """Forgets what was remembered between requests."""
         self._sandbox_routes.reset()
         self._team_routes.reset()
+        self._person_routes.reset()
 
     async def _dispatch(self, request: Request) -> Response:
         raw_path = request.scope["raw_path"].decode("latin-1")
         match = self.table.find(request.method, raw_path)
-        if raw_path != "/health" and not raw_path.startswith(_OWN_TOKENS):
-            self._service.credentials.check_api_key(request.headers.get("x-api-key"))
+        if not raw_path.startswith(_OWN_TOKENS):
+            self._check(request, Asks.KEY if match is None else match.route.asks)
         if match is None:
             raise self._refusal(request, raw_path)
         return await match.answer(request)
+
+    def _check(self, request: Request, asks: Asks) -> None:
+        """Holds a request to who may ask.
+
+        A person who names the team in X-Team-ID may ask whatever the team's key may.
+
+        Raises:
+            ApiError: 401 with E2B's words.
+        """
+        credentials, headers = self._service.credentials, request.headers
+        key, person = headers.get("x-api-key"), headers.get("authorization")
+        for_team = headers.get("x-team-id") == TEAM_ID
+        if asks is Asks.NOBODY:
+            return
+        if asks is Asks.PERSON or (person and not key and (asks is Asks.EITHER or for_team)):
+            credentials.check_person(person)
+        else:
+            credentials.check_api_key(key)
 
     def _refusal(self, request: Request, raw_path: str) -> ApiError:
         name = f"{request.method} {raw_path}"

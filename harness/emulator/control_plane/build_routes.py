@@ -17,7 +17,7 @@ from harness.emulator.builds import read_recipe
 from harness.emulator.control_plane.bodies import read_body
 from harness.emulator.control_plane.template_views import log_view, status_view
 from harness.emulator.exchange import exchange_of
-from harness.emulator.routes import Route
+from harness.emulator.routes import Asks, Route
 from harness.emulator.service import EmulatedService
 from harness.emulator.template_records import BuildStatus, LogLine
 
@@ -52,14 +52,19 @@ class BuildRoutes:
 
     def routes(self) -> list[Route]:
         """The routes that this class answers."""
-        one = "/templates/{template_id}"
+        one, either = "/templates/{template_id}", Asks.EITHER
         build = f"{one}/builds/{{build_id}}"
         return [
-            Route(method="GET", pattern=f"{one}/files/{{files_hash}}", handler=self.upload_link),
+            Route(
+                method="GET",
+                pattern=f"{one}/files/{{files_hash}}",
+                handler=self.upload_link,
+                asks=either,
+            ),
             Route(method="PUT", pattern=f"{UPLOAD_PREFIX}{{files_hash}}", handler=self.upload),
             Route(method="POST", pattern=f"/v2{build}", handler=self.start, differs=_IMAGE),
-            Route(method="GET", pattern=f"{build}/status", handler=self.status),
-            Route(method="GET", pattern=f"{build}/logs", handler=self.logs),
+            Route(method="GET", pattern=f"{build}/status", handler=self.status, asks=either),
+            Route(method="GET", pattern=f"{build}/logs", handler=self.logs, asks=either),
         ]
 
     async def upload_link(self, request: Request, template_id: str, files_hash: str) -> Response:

@@ -18,7 +18,7 @@ from harness.emulator.control_plane.bodies import JsonBody, read_body
 from harness.emulator.control_plane.pages import take_page_of
 from harness.emulator.control_plane.template_views import template_view, template_with_builds_view
 from harness.emulator.exchange import exchange_of
-from harness.emulator.routes import Route
+from harness.emulator.routes import Asks, Route
 from harness.emulator.service import EmulatedService
 from harness.emulator.template_records import Build, TemplateRecord
 
@@ -33,7 +33,7 @@ _REQUEST = {
     "memoryMB": int,
     "minFreeDiskMb": int,
 }
-_V1_REFUSED = "v1 builds push a Docker image to a registry, which the emulator does not have"
+_V1_REFUSED = "they push a Docker image to a registry, which the emulator does not have"
 
 
 class TemplateRoutes:
@@ -49,21 +49,29 @@ class TemplateRoutes:
 
     def routes(self) -> list[Route]:
         """The routes that this class answers."""
-        one = "/templates/{template_id}"
-        v1 = f"refused: {_V1_REFUSED}"
+        one, either = "/templates/{template_id}", Asks.EITHER
+        v1 = f"refused: v1 builds; {_V1_REFUSED}"
         return [
             Route(method="GET", pattern="/templates/aliases/{alias}", handler=self.alias),
-            Route(method="GET", pattern="/templates", handler=self.list),
-            Route(method="GET", pattern="/v2/templates", handler=self.list_v2),
+            Route(method="GET", pattern="/templates", handler=self.list, asks=either),
+            Route(method="GET", pattern="/v2/templates", handler=self.list_v2, asks=either),
             Route(method="GET", pattern="/default-templates", handler=self.list_built_in),
             Route(method="GET", pattern=one, handler=self.get),
-            Route(method="DELETE", pattern=one, handler=self.delete),
-            Route(method="PATCH", pattern=one, handler=self.update),
-            Route(method="PATCH", pattern=f"/v2{one}", handler=self.update_v2),
+            Route(method="DELETE", pattern=one, handler=self.delete, asks=either),
+            Route(method="PATCH", pattern=one, handler=self.update, asks=either),
+            Route(method="PATCH", pattern=f"/v2{one}", handler=self.update_v2, asks=either),
             Route(method="POST", pattern="/v3/templates", handler=self.request_v3),
             Route(method="POST", pattern="/v2/templates", handler=self.request_v2),
-            Route(method="POST", pattern="/templates", handler=self.request_v1, differs=v1),
-            Route(method="POST", pattern=one, handler=self.request_v1, differs=v1),
+            *(
+                Route(
+                    method="POST",
+                    pattern=pattern,
+                    handler=self.refuse_v1,
+                    differs=v1,
+                    asks=either,
+                )
+                for pattern in ("/templates", one, f"{one}/builds/{{build_id}}")
+            ),
         ]
 
     async def alias(self, request: Request, alias: str) -> Response:
@@ -138,10 +146,15 @@ class TemplateRoutes:
         record, build = self._request(body, alias)
         return JsonAnswer(template_view(record) | {"buildID": build.build_id}, status=202)
 
-    async def request_v1(self, request: Request, template_id: str = "") -> Response:
-        """`POST /templates[/{id}]`: refused."""
-        del request, template_id
-        raise ApiError(400, _V1_REFUSED)
+    async def refuse_v1(self, request: Request, **segments: str) -> Response:
+        """`POST /templates[/{id}[/builds/{id}]]`: refused by name.
+
+        Source: @e2b/cli 2.19.0 src/commands/template/build.ts: it ends with a warning before it
+        asks anything; no SDK has asked for these.
+        """
+        del segments
+        exchange_of(request).entry.notes.append(f"v1 builds: {_V1_REFUSED}")
+        raise ApiError(501, f"the emulator does not serve v1 builds: {_V1_REFUSED}")
 
     def _request(self, body: JsonBody, name: str) -> tuple[TemplateRecord, Build]:
         tags: list[Any] = body.get("tags", [])

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, error_answer, proxy_error
+from harness.emulator.envd.call_log import CallLog
 from harness.emulator.envd.caller import Caller, check_file_access, check_token
 from harness.emulator.envd.files import download, file_error, upload
 from harness.emulator.envd.filesystem import FilesystemService
@@ -36,13 +37,17 @@ class Envd:
 
     Args:
         service: the emulator.
+
+    Attributes:
+        procedures: by path.
     """
 
     def __init__(self, service: EmulatedService) -> None:
         self._service = service
         self._watches = Watches()
-        self._processes = ProcessService()
-        self._procedures: dict[str, Procedure] = {
+        self._log = CallLog(service.chronicle.logs)
+        self._processes = ProcessService(self._log)
+        self.procedures: dict[str, Procedure] = {
             f"/{group.name}/{name}": procedure
             for group in (self._processes, FilesystemService(self._watches))
             for name, procedure in group.procedures().items()
@@ -84,10 +89,11 @@ class Envd:
             return JsonAnswer((await life.guest.call("envs"))["envs"])
         if route == "GET /metrics":
             return await self._metrics(life)
-        procedure = self._procedures.get(request.url.path)
+        procedure = self.procedures.get(request.url.path)
         if procedure is None or request.method != "POST":
             return self._refusal(request, known=procedure is not None)
-        return await answer_call(procedure, caller)
+        answer = await answer_call(procedure, caller)
+        return self._log.note(life, request.url.path, procedure.kind, answer)
 
     async def _files(self, caller: Caller) -> Response:
         if caller.request.method == "GET":

@@ -34,7 +34,7 @@ from harness.emulator.envd.proto_json import Fields
 from harness.emulator.envd.streams import DEFAULT_KEEPALIVE_S, ServerStream
 from harness.emulator.isolation import GuestError
 
-__all__ = ["ClientStreamIn", "Procedure", "Procedures", "StreamOut", "answer_call"]
+__all__ = ["ClientStreamIn", "Kind", "Procedure", "Procedures", "StreamOut", "answer_call"]
 
 ClientStreamIn = AsyncIterator[Fields]
 _CODECS: dict[str, Codec] = {"json": JsonCodec()}

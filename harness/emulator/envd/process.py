@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
+from harness.emulator.envd.call_log import CallLog
 from harness.emulator.envd.caller import Caller
 from harness.emulator.envd.connect import ConnectError, JsonCodec, timeout_s_of
 from harness.emulator.envd.procedures import ClientStreamIn, Procedure, Procedures, StreamOut
@@ -34,12 +35,17 @@ _KEEPALIVE = _CODEC.encode({"event": {"keepalive": {}}})
 
 
 class ProcessService(Procedures):
-    """The procedures of process.Process."""
+    """The procedures of process.Process.
+
+    Args:
+        log: is told of processes.
+    """
 
     name = "process.Process"
 
-    def __init__(self) -> None:
-        self._deadlines: set[asyncio.Task[None]] = set()
+    def __init__(self, log: CallLog) -> None:
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def procedures(self) -> dict[str, Procedure]:
         """The procedures by name."""
@@ -73,7 +79,7 @@ class ProcessService(Procedures):
             parameters["pty"] = _size(fields)
         _note_command(caller, parameters)
         timeout_s = timeout_s_of(caller.request)
-        run = _Run(caller, "process.start", parameters)
+        run = _StartedRun(caller, parameters, timeout_s, self._log, self._keep)
         if timeout_s is not None:
             self._keep(run.end_at_deadline(timeout_s))
         return StreamOut(
@@ -84,14 +90,14 @@ class ProcessService(Procedures):
         )
 
     def _keep(self, task: asyncio.Task[None]) -> None:
-        self._deadlines.add(task)
-        task.add_done_callback(self._deadlines.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Gives up every deadline."""
-        for task in tuple(self._deadlines):
+        """Gives up every deadline, and waits for no process."""
+        for task in tuple(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._deadlines, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def connect(self, caller: Caller, fields: Fields) -> StreamOut:
         """Follows a running process from now on."""
@@ -171,6 +177,9 @@ class _Run:
         caller: the client.
         operation: the guest's operation.
         parameters: its parameters.
+
+    Attributes:
+        sizes: bytes that the process wrote, by stream, once it has ended.
     """
 
     def __init__(self, caller: Caller, operation: str, parameters: dict[str, Any]) -> None:
@@ -179,26 +188,31 @@ class _Run:
         self._parameters = parameters
         self._pid: int | None = None
         self._ended = asyncio.Event()
+        self.sizes: dict[str, int] = {}
         self._deadline: asyncio.Task[None] | None = None
 
-    async def messages(self) -> AsyncIterator[bytes]:
+    async def messages(self) -> AsyncGenerator[bytes, None]:
         """The stream's messages, encoded."""
         guest = self._caller.guest
         try:
             async with (
                 guest.stream(self._operation, **self._parameters) as stream,
-                aclosing(_events(stream)) as events,
+                aclosing(_events(stream, self.sizes)) as events,
             ):
                 async for event in events:
                     if "start" in event:
                         self._pid = event["start"]["pid"]
                         self._caller.exchange.entry.details["pid"] = self._pid
+                    self._note(event)
                     yield _CODEC.encode({"event": event})
         except (GuestError, SandboxGoneError):
             self._ended.set()
             raise
         # Not where the client has left: then the process goes on, up to its deadline.
         self._ended.set()
+
+    def _note(self, event: dict[str, Any]) -> None:
+        """Sees each event before the client does."""
 
     def end_at_deadline(self, timeout_s: float) -> asyncio.Task[None]:
         """Has the process end then, whether or not its client is still there."""
@@ -223,7 +237,72 @@ class _Run:
             )
 
 
-async def _events(stream: GuestStream) -> AsyncGenerator[dict[str, Any], None]:
+class _StartedRun(_Run):
+    """One process as its starter follows it; its start and its end are logged.
+
+    Args:
+        caller: the client.
+        parameters: the guest operation's.
+        timeout_s: the client's deadline; None for none.
+        log: is told of the process.
+        keep: holds on to a task.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        parameters: dict[str, Any],
+        timeout_s: float | None,
+        log: CallLog,
+        keep: Callable[[asyncio.Task[None]], None],
+    ) -> None:
+        super().__init__(caller, "process.start", parameters)
+        self._timeout_s = timeout_s
+        self._log = log
+        self._keep = keep
+        self._told_end = False
+
+    async def messages(self) -> AsyncGenerator[bytes, None]:
+        """The stream's messages, encoded; who leaves before the end does not hear it."""
+        try:
+            async with aclosing(super().messages()) as messages:
+                async for message in messages:
+                    yield message
+        finally:
+            if self._pid is not None and not self._told_end:
+                self._keep(asyncio.create_task(self._await_end(self._pid)))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        if "start" in event:
+            words = [self._parameters["cmd"], *self._parameters["args"]]
+            pid = event["start"]["pid"]
+            self._log.process_started(self._caller.life, pid, " ".join(words), self._timeout_s)
+        elif "end" in event and self._pid is not None:
+            self._told_end = True
+            self._log_end(self._pid, event["end"])
+
+    async def _await_end(self, pid: int) -> None:
+        """Learns the end of a process that goes on without its client."""
+        # It ends with its sandbox at the latest; then there is no end to tell.
+        with contextlib.suppress(GuestError, SandboxGoneError):
+            async with (
+                self._caller.guest.stream("process.connect", pid=pid, output=False) as stream,
+                aclosing(_events(stream, self.sizes)) as events,
+            ):
+                async for event in events:
+                    if "end" in event:
+                        self._log_end(pid, event["end"])
+
+    def _log_end(self, pid: int, end: dict[str, Any]) -> None:
+        names = {"exitCode": "exit_code"}
+        result = {names.get(name, name): value for name, value in end.items()}
+        self._log.process_ended(self._caller.life, pid, result, self.sizes)
+
+
+async def _events(
+    stream: GuestStream, sizes: dict[str, int]
+) -> AsyncGenerator[dict[str, Any], None]:
+    """The process's events as clients are sent them; `sizes` is filled at the end."""
     output = "stdout"
     async for frame in stream:
         if isinstance(frame, bytes):
@@ -233,6 +312,7 @@ async def _events(stream: GuestStream) -> AsyncGenerator[dict[str, Any], None]:
         elif frame["event"] == "start":
             yield {"start": {"pid": frame["pid"]}}
         elif frame["event"] == "end":
+            sizes.update(frame.get("sizes", {}))
             yield {
                 "end": without_defaults(
                     {

@@ -238,7 +238,7 @@ class Agent:
 
     def _connect(self, channel: Channel, request: Json) -> None:
         process = self.processes.find(request.get("pid"), request.get("tag"), ended=True)
-        process.attach(channel)
+        process.attach(channel, output=request.get("output", True))
         self._follow(process, channel)
 
     @staticmethod

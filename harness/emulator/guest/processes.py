@@ -77,26 +77,34 @@ class Process(Child):
         self._outputs = outputs
         self._ended = False
         self._clients: list[Channel] = []
+        self._waiting: list[Channel] = []
+        self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
         self._input_lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
 
-    def attach(self, channel: Channel) -> None:
+    def attach(self, channel: Channel, *, output: bool = True) -> None:
         """Sends the start event, and from then on every output and the end.
 
         One that has ended already gets its end at once.
+
+        Args:
+            channel: the client.
+            output: False sends the end alone.
         """
         with self._lock:
             channel.event({"event": "start", "pid": self.pid})
             if not self._ended:
-                self._clients.append(channel)
+                (self._clients if output else self._waiting).append(channel)
                 return
         self._say_end(channel)
 
     def detach(self, channel: Channel) -> None:
         """Sends no more to that client."""
-        with self._lock, contextlib.suppress(ValueError):
-            self._clients.remove(channel)
+        with self._lock:
+            for clients in (self._clients, self._waiting):
+                with contextlib.suppress(ValueError):
+                    clients.remove(channel)
 
     def write(self, data: bytes, *, terminal: bool) -> None:
         """Feeds the process; returns when it (or the kernel's buffer) has taken all.
@@ -149,7 +157,8 @@ class Process(Child):
         self.exited.wait()
         with self._lock:
             self._ended = True
-            clients, self._clients = self._clients, []
+            clients = [*self._clients, *self._waiting]
+            self._clients, self._waiting = [], []
         for client in clients:
             with contextlib.suppress(HangUp):
                 self._say_end(client)
@@ -157,7 +166,7 @@ class Process(Child):
         self._close()
 
     def _say_end(self, channel: Channel) -> None:
-        channel.event(_end_event(self.status))
+        channel.event({**_end_event(self.status), "sizes": self._sizes})
         channel.finish({})
 
     def _carry(self) -> list[int]:
@@ -175,7 +184,9 @@ class Process(Child):
                     continue
                 data = _read(fd)
                 if data:
-                    self._publish(self._outputs[fd], data)
+                    name = self._outputs[fd]
+                    self._sizes[name] = self._sizes.get(name, 0) + len(data)
+                    self._publish(name, data)
                 else:
                     poller.unregister(fd)
                     open_outputs.remove(fd)

@@ -31,7 +31,7 @@ def test_examine_tells_served_differing_and_refused_routes_apart() -> None:
     coverage = examine()
     states = {f"{route.method} {route.pattern}": route.state for route in coverage.api}
     assert states["POST /v2/sandboxes"] == FULL
-    assert states["GET /sandboxes/{sandbox_id}/metrics"] == PARTIAL
+    assert states["POST /sandboxes/{sandbox_id}/fork"] == PARTIAL
     assert states["POST /templates/{template_id}/builds/{build_id}"] == REFUSED
     assert all(route.differs for route in coverage.api if route.state == PARTIAL)
     assert all(route.source for route in coverage.envd)

@@ -22,6 +22,7 @@ def test_command_without_wishes_runs_as_user_in_its_home(guest: Guest) -> None:
         "exit_code": 0,
         "exited": True,
         "status": "exit status 0",
+        "sizes": {"stdout": len(ended.text)},
     }
 
 
@@ -114,6 +115,7 @@ def test_signalled_command_says_so(guest: Guest) -> None:
         "exited": False,
         "status": "signal: terminated",
         "error": "signal: terminated",
+        "sizes": {},
     }
 
 
