@@ -24,6 +24,7 @@ __all__ = ["ADMIN_HEADER", "ADMIN_PREFIX", "Admin", "refusal"]
 
 ADMIN_PREFIX = "/_harness"
 ADMIN_HEADER = "X-Harness-Token"
+_REAP = "gateway: reap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,8 @@ class Admin:
             case "GET", ["ledger"]:
                 return FileResponse(self.estate.ledger_path, media_type="application/jsonl")
             case "POST", ["reap"]:
-                return JSONResponse({"left": await self.estate.kill_all(by="gateway: reap")})
+                left = await self.estate.kill_all(by=_REAP)
+                return JSONResponse({"left": {**left, **await self.estate.verify(by=_REAP)}})
             case "PUT", ["test"]:
                 return await self._begin_test(request)
             case "GET", ["after-images", *rest] if len(rest) <= 1:

@@ -50,6 +50,13 @@ class _Answer:
     raw: bytes
     sandbox_ids: tuple[str, ...]
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the service itself said no; a proxy's 502 or 504 says nothing of a create."""
+        return (
+            httpx.codes.is_client_error(self.status) and self.status != httpx.codes.REQUEST_TIMEOUT
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Caller:
@@ -188,13 +195,7 @@ class GatewayApp:
                 lambda: self._read("POST", target, headers, body), given_up=left.is_set
             )
         except httpx.HTTPError as error:
-            # It may have been created all the same: the intent stays open, the tags name us.
-            await self.estate.record("unanswered", nonce=nonce, why=repr(error))
-            asked = self._asked[nonce]
-            search = self._reaper.end_lost(
-                nonce, headers, grace_s=self.grace_s, unwanted=lambda: self._asked[nonce] == asked
-            )
-            self.under_way.begin(search)
+            await self._lose(nonce, headers, why=repr(error))
             raise
         for sandbox_id in answer.sandbox_ids:
             known = await caller
@@ -210,15 +211,29 @@ class GatewayApp:
             self._watch.own(sandbox_id, known.processes)
         if answer.sandbox_ids:  # the client need not wait: the intent is on the disk
             self.under_way.begin(self.estate.force())
-        else:
+        elif answer.is_refusal:
             await self.estate.record("refused", nonce=nonce, status=answer.status)
+        else:
+            await self._lose(nonce, headers, why=f"answered {answer.status} without a sandbox")
         return answer
+
+    async def _lose(self, nonce: str, headers: Headers, *, why: str) -> None:
+        """Looks for what a create made although its answer does not say so.
+
+        The intent stays open, so that a sweep does the same where this process is killed.
+        """
+        await self.estate.record("unanswered", nonce=nonce, why=why)
+        asked = self._asked[nonce]
+        search = self._reaper.end_lost(
+            nonce, headers, grace_s=self.grace_s, unwanted=lambda: self._asked[nonce] == asked
+        )
+        self.under_way.begin(search)
 
     async def _finish_kill(self, sandbox_id: str, target: str, headers: Headers) -> _Answer:
         await self.estate.collect(sandbox_id)
         answer = await self._read("DELETE", target, headers, None)
         if answer.status in {httpx.codes.OK, httpx.codes.NO_CONTENT}:
-            await self.estate.drop(sandbox_id, "killed", by="client")
+            await self.estate.acknowledge(sandbox_id)
         elif answer.status == httpx.codes.NOT_FOUND and sandbox_id in self.estate:
             await self.estate.drop(sandbox_id, "gone", by="service")
         return answer

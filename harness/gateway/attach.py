@@ -85,6 +85,7 @@ class Gateway:
     ) -> None:
         self.run_id = checked_run_id(run_id)
         self._upstream, self._name = _upstream(upstream, key)
+        self._upstream_env = {} if isinstance(upstream, str) else dict(upstream.env)
         self._state_dir = state_dir.resolve()
         self._grace_s = grace_s
         self._owner_grace_s = owner_grace_s
@@ -112,7 +113,8 @@ class Gateway:
             BrokenError: if the gateway does not run.
         """
         ready = self._running()
-        env = {**self._upstream.to_env(), "E2B_API_URL": ready.url}
+        # What else leads past the API, as the volumes' content does, leads there still.
+        env = {**self._upstream_env, **self._upstream.to_env(), "E2B_API_URL": ready.url}
         return Endpoint(
             name=self._name,
             env=env,

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
@@ -29,7 +30,9 @@ COLLECT_S = 40.0  # clients wait 60 s for their kill
 KILL_ATTEMPTS = 4
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
-NONCE_TAG = f"{TAG_PREFIX}nonce"
+PAGE = 100  # the service's maximum
+MAX_PAGES = 1000
+NONCE_TAG, RUN_TAG = f"{TAG_PREFIX}nonce", f"{TAG_PREFIX}run"
 _DONE = frozenset({200, 204, 404})
 
 
@@ -61,14 +64,19 @@ class Estate:
         upstream: the service.
         ledger: the run's.
         images: the run's.
+        run_id: the run, as it stands in the tags of its sandboxes.
     """
 
-    def __init__(self, upstream: Upstream, ledger: Ledger, images: AfterImages) -> None:
+    def __init__(
+        self, upstream: Upstream, ledger: Ledger, images: AfterImages, *, run_id: str
+    ) -> None:
         self._upstream = upstream
         self._ledger = ledger
         self._images = images
+        self._run_id = run_id
         self._holdings: dict[str, _Holding] = {}
         self._ended: dict[str, str] = {}
+        self._acknowledged: dict[str, _Holding] = {}
         self._collecting: dict[str, asyncio.Task[None]] = {}
         self._origins: dict[str, _Origin] = {}
         self.troubles: list[str] = []
@@ -161,20 +169,9 @@ class Estate:
         Raises:
             httpx.HTTPError: if the service does not answer, or not with a list.
         """
-        target = f"/v2/sandboxes?state=running,paused&metadata={NONCE_TAG}%3D{nonce}"
-        answer = await self._upstream.ask("GET", target, credentials_of(headers))
-        try:
-            rows = answer.json() if answer.is_success else None
-        except ValueError:
-            rows = None
-        if not isinstance(rows, list):
-            raise httpx.ReadError(f"the list was answered with {answer.status_code}")
+        listed = await self._listed(NONCE_TAG, nonce, credentials_of(headers))
         # A service that knew no filter would list everything: each row has to prove itself.
-        return tuple(
-            str(row["sandboxID"])
-            for row in rows
-            if isinstance(row, dict) and (row.get("metadata") or {}).get(NONCE_TAG) == nonce
-        )
+        return tuple(one for one, tags in listed.items() if tags.get(NONCE_TAG) == nonce)
 
     async def drop(self, sandbox_id: str, kind: str, *, by: str) -> None:
         """Notes that a sandbox is over."""
@@ -183,6 +180,34 @@ class Estate:
         if self.on_end is not None:
             self.on_end(sandbox_id)
         await self.record(kind, sandbox_id=sandbox_id, by=by)
+
+    async def acknowledge(self, sandbox_id: str) -> None:
+        """Notes that the service acknowledged the client's kill; `verify` looks whether it did."""
+        if sandbox_id in self._holdings:
+            self._acknowledged[sandbox_id] = self._holdings[sandbox_id]
+        await self.drop(sandbox_id, "killed", by="client")
+
+    async def verify(self, *, by: str) -> dict[str, str]:
+        """Ends again what the service acknowledged as ended and still lists.
+
+        Returns:
+            Why, by the id of each that is left, or of which that is not known.
+        """
+        acknowledged, self._acknowledged = self._acknowledged, {}
+        left: dict[str, str] = {}
+        for credentials in {one.credentials for one in acknowledged.values()}:
+            theirs = [one for one in acknowledged.values() if one.credentials == credentials]
+            try:
+                listed = await self._listed(RUN_TAG, self._run_id, credentials)
+            except httpx.HTTPError as error:
+                why = f"its end was acknowledged, but not verified: {error!r}"
+                left |= dict.fromkeys((one.sandbox_id for one in theirs), why)
+                continue
+            for holding in theirs:
+                if holding.sandbox_id in listed:
+                    self._holdings[holding.sandbox_id] = holding
+                    left[holding.sandbox_id] = await self.kill(holding.sandbox_id, by=by)
+        return {sandbox_id: why for sandbox_id, why in left.items() if why}
 
     async def collect(self, sandbox_id: str) -> None:
         """Keeps an image of a sandbox that is about to be killed; a failure is only noted.
@@ -224,6 +249,34 @@ class Estate:
         wanted = [sandbox_id for sandbox_id in self.alive if sandbox_id not in except_for]
         results = await asyncio.gather(*(one(sandbox_id) for sandbox_id in wanted))
         return {sandbox_id: why for sandbox_id, why in results if why}
+
+    async def _listed(
+        self, tag: str, text: str, credentials: Sequence[tuple[bytes, bytes]]
+    ) -> dict[str, Mapping[str, str]]:
+        """The metadata of what the service lists with a tag, by id, all pages.
+
+        Raises:
+            httpx.HTTPError: if the service does not answer, or not with a list.
+        """
+        found: dict[str, Mapping[str, str]] = {}
+        wanted = f"{tag}%3D{quote(text, safe='')}"
+        first = target = f"/v2/sandboxes?limit={PAGE}&state=running,paused&metadata={wanted}"
+        for _ in range(MAX_PAGES):
+            answer = await self._upstream.ask("GET", target, list(credentials))
+            try:
+                rows = answer.json() if answer.is_success else None
+            except ValueError:
+                rows = None
+            if not isinstance(rows, list):
+                raise httpx.ReadError(f"the list was answered with {answer.status_code}")
+            for row in rows:
+                if isinstance(row, dict) and isinstance(row.get("sandboxID"), str):
+                    found[row["sandboxID"]] = row.get("metadata") or {}
+            token = answer.headers.get("x-next-token", "")
+            if not token:
+                return found
+            target = f"{first}&nextToken={quote(token, safe='')}"
+        raise httpx.ReadError(f"the list did not end after {MAX_PAGES} pages")
 
     async def _collect(self, sandbox_id: str) -> None:
         holding = self._holdings[sandbox_id]

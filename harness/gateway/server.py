@@ -40,6 +40,7 @@ __all__ = ["GatewayOptions", "Ready", "main", "serve"]
 
 SETTLE_S = 20.0
 ANSWERS_S = 2
+_OVER = "gateway: the run is over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,7 @@ async def serve(options: GatewayOptions, on_ready: Callable[[Ready], None]) -> N
 
 def _app(options: GatewayOptions, owner: Owner, upstream: Upstream, ledger: Ledger) -> GatewayApp:
     images = AfterImages(options.folder / "after-images", upstream.time)
-    estate = Estate(upstream, ledger, images)
+    estate = Estate(upstream, ledger, images, run_id=options.run_id)
     stamp = Stamp(
         run_id=options.run_id, owner=owner.name, clock=upstream.time, host=socket.gethostname()
     )
@@ -210,10 +211,10 @@ async def _serve_until_asked(
 async def _end_run(app: GatewayApp) -> dict[str, str]:
     """Ends what is known at once, then what was still being created; what is left, and why."""
     app.ending.set()
-    left = await app.estate.kill_all(by="gateway: the run is over")
+    left = await app.estate.kill_all(by=_OVER)
     await app.under_way.settle(SETTLE_S)
-    late = await app.estate.kill_all(by="gateway: the run is over", except_for=left)
-    return {**left, **late}
+    late = await app.estate.kill_all(by=_OVER, except_for=left)
+    return {**left, **late, **await app.estate.verify(by=_OVER)}
 
 
 def _stop_at_end(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ from harness.model.sandbox import OwnershipTags
 
 __all__ = ["CREATE_PATHS", "Stamp", "Stamped"]
 
+MAX_LIFE_S = 366 * 24 * 3600  # far beyond what any service grants; it refuses such a body itself
 MAX_TEST_ID = 200  # of a long one the end is kept: the test's own name
 # Path of a create request, and the life of a sandbox whose body names none.
 CREATE_PATHS: Mapping[str, int] = {"/sandboxes": 15, "/v2/sandboxes": 300}
@@ -65,12 +66,16 @@ class Stamp:
         """
         try:
             fields = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Stamped(body=body, metadata={})
-        if not isinstance(fields, dict) or not isinstance(fields.get("metadata") or {}, dict):
+        if not isinstance(fields, dict):
+            return Stamped(body=body, metadata={})
+        given = fields.get("metadata")
+        if given is not None and not isinstance(given, dict):
             return Stamped(body=body, metadata={})
         asked = fields.get("timeout")
-        timeout_s = asked if isinstance(asked, int) and asked > 0 else default_timeout_s
+        fits = type(asked) is int and 0 < asked <= MAX_LIFE_S
+        timeout_s = asked if fits else default_timeout_s
         now = self.clock.now()
         tags = OwnershipTags(
             run_id=self.run_id,
@@ -83,6 +88,7 @@ class Stamp:
             harness=__version__,
         )
         metadata = (tags.signed(api_key) if api_key else tags).to_metadata()
-        fields["metadata"] = {**(fields.get("metadata") or {}), **metadata}
-        stamped = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        fields["metadata"] = {**(given or {}), **metadata}
+        # In ASCII, because half of a surrogate pair could not be written otherwise.
+        stamped = json.dumps(fields, separators=(",", ":")).encode()
         return Stamped(body=stamped, metadata=metadata)

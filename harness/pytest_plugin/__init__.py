@@ -86,6 +86,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "in its place (so that live tests can be tested offline)",
     )
     group.addoption(
+        "--e2b-gateway",
+        action="store_true",
+        help="put a gateway before the emulator: every test must end as it does without one",
+    )
+    group.addoption(
         "--e2b-require",
         action="store_true",
         help="a live test that cannot run is a failure (also E2B_REQUIRED=1)",

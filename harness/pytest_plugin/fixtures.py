@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,18 +74,19 @@ def _harness_emulators(
 def _harness_gateways(
     harness_settings: Settings,
 ) -> Iterator[Callable[[Endpoint], Gateway]]:
-    """Gateways of this process by what stands behind them, each started once."""
+    """Gateways of this process by the service that stands behind them, each started once."""
     from harness.gateway import Gateway  # noqa: PLC0415 - see above
 
     running: dict[str, Gateway] = {}
 
     def gateway(upstream: Endpoint) -> Gateway:
-        if upstream.name not in running:
-            running[upstream.name] = Gateway(
+        service = upstream.env["E2B_API_URL"]
+        if service not in running:
+            running[service] = Gateway(
                 upstream=upstream, state_dir=harness_settings.testing_env / "gateway"
             )
-            running[upstream.name].start()
-        return running[upstream.name]
+            running[service].start()
+        return running[service]
 
     yield gateway
     for started in running.values():
@@ -114,10 +115,18 @@ def e2b_endpoint(
         emulator = _harness_emulators(packages)
         emulator.reset()
         emulator.admin.begin_test(node.nodeid)
+        endpoint, before = emulator.endpoint, None
+        if request.config.getoption("--e2b-gateway"):
+            # To the test it is the emulator still, with its clock, its faults and its ledger.
+            before = _harness_gateways(endpoint)
+            before.begin_test(node.nodeid)
+            endpoint = replace(endpoint, env=before.endpoint.env)
         with recorded_creates() as created:
-            yield emulator.endpoint
+            yield endpoint
         left = [row for row in emulator.sandboxes() if row["state"] != "killed"]
         emulator.reset()
+        if before is not None:
+            before.reap()
         refuse_leftovers(node, {row["sandbox_id"]: row["creator"] for row in left}, created.stacks)
         return
     if live_on_emulator(request.config):

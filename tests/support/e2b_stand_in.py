@@ -38,6 +38,7 @@ class StandIn:
     clock: ManualClock = field(default_factory=ManualClock)
     sandboxes: dict[str, SandboxRecord] = field(default_factory=dict)
     faults: list[tuple[str, Response]] = field(default_factory=list)
+    lies: list[tuple[str, Response]] = field(default_factory=list)
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     immortal: set[str] = field(default_factory=set)
@@ -48,8 +49,9 @@ class StandIn:
     url: str = ""
 
     def reset(self) -> None:
-        for kept in (self.sandboxes, self.faults, self.requests, self.headers, self.immortal):
+        for kept in (self.sandboxes, self.faults, self.lies, self.requests, self.headers):
             kept.clear()
+        self.immortal.clear()
         self.hidden_pages = self.ends_after_a_page = 0
         self.unlisted.clear()
         self.before_create = None
@@ -78,6 +80,10 @@ class StandIn:
     def fail(self, what: str, *answers: Response) -> None:
         """Each answer is given once, to the next request whose `METHOD path` begins so."""
         self.faults.extend((what, answer) for answer in answers)
+
+    def lie(self, what: str, answer: Response) -> None:
+        """Carries the next such request out, and answers this instead."""
+        self.lies.append((what, answer))
 
     def counts(self) -> Counter[str]:
         return Counter(f"{method} {path.split('?')[0]}" for method, path, _ in self.requests)
@@ -125,7 +131,10 @@ def _application(service: StandIn) -> Starlette:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         service.requests.append((request.method, target, body))
         service.headers.append(dict(request.headers))
-        response = _ordered(service, request) or await _routed(service, request, body)
+        response = _ordered(service.faults, request)
+        if response is None:
+            response = await _routed(service, request, body)
+            response = _ordered(service.lies, request) or response
         response.headers.setdefault("date", format_datetime(service.clock.now(), usegmt=True))
         return response
 
@@ -133,11 +142,11 @@ def _application(service: StandIn) -> Starlette:
     return Starlette(routes=[Route("/{path:path}", answer, methods=methods)])
 
 
-def _ordered(service: StandIn, request: Request) -> Response | None:
+def _ordered(orders: list[tuple[str, Response]], request: Request) -> Response | None:
     what = f"{request.method} {request.url.path}"
-    for index, (prefix, response) in enumerate(service.faults):
+    for index, (prefix, response) in enumerate(orders):
         if what.startswith(prefix):
-            del service.faults[index]
+            del orders[index]
             return response
     return None
 

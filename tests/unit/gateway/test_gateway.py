@@ -23,7 +23,9 @@ from harness.emulator.admin.client import AdminClient
 from harness.errors import BrokenError, LeakError, NotRunError, UsageError
 from harness.gateway import Gateway
 from harness.model.sandbox import OwnershipTags
-from harness.orphans import read_ledgers
+from harness.model.side import Endpoint
+from harness.orphans import Sweeper, read_ledgers
+from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 
 HEADERS = {"X-API-Key": KEY, "X-Of-The-Client": "1"}
 
@@ -105,6 +107,85 @@ def test_create_that_is_refused_passes_and_leaves_no_open_intent(
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
     assert answer.json()["message"] == "concurrency reached"
     assert kinds(gateway) == ["opened", "intent", "refused"]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 201])
+def test_create_that_was_answered_badly_and_happened_all_the_same_is_ended(
+    gateway: Gateway, service: StandIn, status: int
+) -> None:
+    """Something on the way answers for the service; what the create made is found and ended."""
+    service.plant("itheirs", metadata={"harness_run": gateway.run_id})
+    service.lie("POST /v2/sandboxes", refusal(status, "upstream timed out"))
+    answer = call(gateway, "POST", "/v2/sandboxes", json={"templateID": "base"})
+    assert (answer.status_code, answer.json()["message"]) == (status, "upstream timed out")
+    eventually(lambda: "killed" in kinds(gateway), gateway)
+    assert set(service.sandboxes) == {"itheirs"}
+    assert kinds(gateway) == ["opened", "intent", "unanswered", "created", "killed"]
+
+
+def test_create_that_was_answered_badly_is_left_to_a_sweep_where_the_gateway_dies(
+    service: StandIn, tmp_path: Path
+) -> None:
+    """Its books stay open, so that nobody takes the sandbox for another run's."""
+    gateway = Gateway(upstream=service.url, key=KEY, state_dir=tmp_path, grace_s=60)
+    gateway.start()
+    call(gateway, "GET", "/health")  # it knows the service's time from now on
+    service.lie("POST /v2/sandboxes", refusal(504))
+    call(gateway, "POST", "/v2/sandboxes", json={"templateID": "base"})
+    os.kill(gateway.pid, signal.SIGKILL)
+    with pytest.raises(BrokenError, match="exit code -9"):
+        gateway.stop()
+    (sandbox_id,) = service.sandboxes
+    service.clock.advance(61)
+    endpoint = ApiEndpoint.from_env({"E2B_API_KEY": KEY, "E2B_API_URL": service.url})
+    with ApiSandboxDirectory(endpoint) as directory:
+        report = Sweeper(directory, ledger=read_ledgers(tmp_path)).sweep(force=True)
+    assert report.orphans == (sandbox_id,)
+    assert service.sandboxes == {}
+
+
+def test_kill_of_the_client_that_was_not_carried_out_is_noticed(
+    service: StandIn, tmp_path: Path
+) -> None:
+    """At the end of a test or of the run the service is asked whether it did what it said."""
+    gateway = Gateway(upstream=service.url, key=KEY, state_dir=tmp_path)
+    gateway.start()
+    ended, left = create(gateway), create(gateway)
+    service.immortal.add(left)
+    for sandbox_id in (ended, left):
+        assert call(gateway, "DELETE", f"/sandboxes/{sandbox_id}").status_code == 204
+    assert gateway.alive() == ()
+    with pytest.raises(LeakError, match=left):
+        gateway.reap()
+    assert gateway.alive() == (left,)
+    service.immortal.clear()
+    gateway.stop()
+    assert service.sandboxes == {}
+
+
+def test_kill_of_the_client_that_cannot_be_verified_is_named(
+    service: StandIn, tmp_path: Path
+) -> None:
+    """Acknowledged, and no listing since: that is not known to be over."""
+    gateway = Gateway(upstream=service.url, key=KEY, state_dir=tmp_path)
+    gateway.start()
+    sandbox_id = create(gateway)
+    call(gateway, "DELETE", f"/sandboxes/{sandbox_id}")
+    service.fail("GET /v2/sandboxes", refusal(503))
+    with pytest.raises(LeakError, match=f"{sandbox_id}.*not verified.*503"):
+        gateway.stop()
+
+
+def test_variables_that_lead_past_the_api_are_passed_on(service: StandIn, tmp_path: Path) -> None:
+    """A client of the gateway finds the rest of the service where it was."""
+    env = {
+        "E2B_API_URL": service.url,
+        "E2B_API_KEY": KEY,
+        "E2B_VOLUME_API_URL": "http://127.0.0.1:9",
+    }
+    with Gateway(upstream=Endpoint(name="emulator", env=env), state_dir=tmp_path) as gateway:
+        assert gateway.endpoint.env["E2B_VOLUME_API_URL"] == "http://127.0.0.1:9"
+        assert gateway.endpoint.env["E2B_API_URL"] != service.url
 
 
 def test_create_repeated_with_its_idempotency_key_has_the_same_body(

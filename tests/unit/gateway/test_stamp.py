@@ -69,7 +69,28 @@ def test_stamp_replaces_tags_that_were_copied() -> None:
     assert tags_in(stamped({"metadata": theirs.signed(KEY).to_metadata()})).run_id == "run-1"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"metadata": "x"}', b"\xff"])
+@pytest.mark.parametrize("timeout", [10**12, -5, True, "60", 1.5])
+def test_stamp_leaves_a_timeout_that_is_none_to_the_service(timeout: object) -> None:
+    """The service refuses it in its own words; the tags say its default until then."""
+    fields = stamped({"timeout": timeout})
+    assert fields["timeout"] == timeout
+    tags = tags_in(fields)
+    assert tags.expires_at - tags.created_at == timedelta(seconds=300)
+
+
+def test_stamp_keeps_half_of_a_surrogate_pair() -> None:
+    """What JSON can carry and UTF-8 cannot arrives as it was."""
+    assert stamped({"envVars": {"A": "\ud83d"}})["envVars"] == {"A": "\ud83d"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]", b"\xff", b"[" * 100_000),
+        *(b'{"metadata": "x"}', b'{"metadata": []}', b'{"metadata": 0}', b'{"metadata": ""}'),
+    ],
+    ids=lambda body: body[:16].decode("latin-1"),
+)
 def test_stamp_passes_on_what_is_no_create_request(body: bytes) -> None:
     """The service refuses it in its own words."""
     result = STAMP.put(body, default_timeout_s=300, nonce="n1", api_key=KEY)
