@@ -7,6 +7,7 @@ request that created it, which never leave this process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -198,7 +199,7 @@ class Estate:
         for credentials in {one.credentials for one in acknowledged.values()}:
             theirs = [one for one in acknowledged.values() if one.credentials == credentials]
             try:
-                listed = await self._listed(RUN_TAG, self._run_id, credentials)
+                listed = await self._listed_at_last(credentials)
             except httpx.HTTPError as error:
                 why = f"its end was acknowledged, but not verified: {error!r}"
                 left |= dict.fromkeys((one.sandbox_id for one in theirs), why)
@@ -249,6 +250,18 @@ class Estate:
         wanted = [sandbox_id for sandbox_id in self.alive if sandbox_id not in except_for]
         results = await asyncio.gather(*(one(sandbox_id) for sandbox_id in wanted))
         return {sandbox_id: why for sandbox_id, why in results if why}
+
+    async def _listed_at_last(self, credentials: Sequence[tuple[bytes, bytes]]) -> Container[str]:
+        """What the service lists of this run, for a service that fails now and then.
+
+        Raises:
+            httpx.HTTPError: if it does not answer after all.
+        """
+        for attempt in range(KILL_ATTEMPTS - 1):
+            with contextlib.suppress(httpx.HTTPError):
+                return await self._listed(RUN_TAG, self._run_id, credentials)
+            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+        return await self._listed(RUN_TAG, self._run_id, credentials)
 
     async def _listed(
         self, tag: str, text: str, credentials: Sequence[tuple[bytes, bytes]]
