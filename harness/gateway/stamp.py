@@ -73,9 +73,7 @@ class Stamp:
         given = fields.get("metadata")
         if given is not None and not isinstance(given, dict):
             return Stamped(body=body, metadata={})
-        asked = fields.get("timeout")
-        fits = type(asked) is int and 0 < asked <= MAX_LIFE_S
-        timeout_s = asked if fits else default_timeout_s
+        timeout_s = _life_s(fields.get("timeout"), default_timeout_s)
         now = self.clock.now()
         tags = OwnershipTags(
             run_id=self.run_id,
@@ -92,3 +90,10 @@ class Stamp:
         # In ASCII, because half of a surrogate pair could not be written otherwise.
         stamped = json.dumps(fields, separators=(",", ":")).encode()
         return Stamped(body=stamped, metadata=metadata)
+
+
+def _life_s(asked: object, default_timeout_s: int) -> int:
+    """What the service would grant; its default where it will refuse what was asked."""
+    if not isinstance(asked, int) or isinstance(asked, bool):
+        return default_timeout_s
+    return asked if 0 < asked <= MAX_LIFE_S else default_timeout_s
