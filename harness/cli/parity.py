@@ -105,7 +105,8 @@ def run(
         int, typer.Option(help="Where the drawing begins; the same seed, the same pipelines.")
     ] = 0,
     workers: Annotated[
-        int | None, typer.Option("-n", min=1, metavar="N", help="How many cases side by side.")
+        int | None,
+        typer.Option("-n", min=0, metavar="N", help="How many workers; 0 for this process alone."),
     ] = None,
     require: Annotated[
         bool,
@@ -177,7 +178,7 @@ def run(
         command=_again(far_end, osiris, allowances, program, calibrate),
         program=f"-- {shlex.join(program.words)}" if program else "",
         product=COMMAND if program else PRODUCT,
-        jobs=workers or JOBS,
+        workers=(JOBS if len(cases) > 1 else 0) if workers is None else workers,
         calibrate=calibrate,
     )
     verdict = run_parity(settings, target, options, watcher=ProgressLines())

@@ -29,6 +29,7 @@ def compare_results(
     yield from compare_values(mine.exit_code, theirs.exit_code, _place("exit_code"))
     yield from compare_values(mine.error_type, theirs.error_type, _place("error/type"))
     yield from _error_text(mine.error_message, theirs.error_message)
+    yield from _error_told(local, remote)
     yield from compare_values(mine.step_results, theirs.step_results, _place("step_results"))
     for name, here, there in (
         ("stdout", mine.stdout, theirs.stdout),
@@ -76,6 +77,17 @@ def _error_text(mine: str | None, theirs: str | None) -> Iterator[Delta]:
         yield place.delta(Kind.MISSING, shorten(mine), shape=shape_of(mine))
     elif theirs is not None:
         yield place.delta(Kind.EXTRA, None, shorten(theirs), shape=shape_of(theirs))
+
+
+def _error_told(local: Evidence, remote: Evidence) -> Iterator[Delta]:
+    """A failure of both sides that only one explains, be it in its result or in its events."""
+    if local.result.success or remote.result.success:
+        return
+    mine, theirs = error_of(local), error_of(remote)
+    if (mine is None) != (theirs is None):
+        kind = Kind.EXTRA if mine is None else Kind.MISSING
+        told = [None if words is None else shorten(words) for words in (mine, theirs)]
+        yield _place("error/told").delta(kind, *told, shape=shape_of(mine or theirs))
 
 
 def _place(path: str) -> Place:

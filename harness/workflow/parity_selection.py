@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from harness.errors import UsageError
 from harness.model.run import PipelineCase
 
-__all__ = ["select_cases"]
+__all__ = ["chooser", "select_cases"]
 
 _TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
 Predicate = Callable[[str], bool]
@@ -36,7 +36,7 @@ def select_cases(
             expected=f"one of {', '.join(known) or 'no case at all'}",
             next_step="list them with `harness parity run --list`",
         )
-    chosen = _predicate(expression) if expression else _everything
+    chosen = chooser(expression) if expression else _everything
     selected = tuple(
         case for case in cases if (not names or case.name in names) and chosen(case.name)
     )
@@ -54,7 +54,12 @@ def _everything(name: str) -> bool:
     return True
 
 
-def _predicate(expression: str) -> Predicate:
+def chooser(expression: str) -> Predicate:
+    """Whether an expression chooses a name.
+
+    Raises:
+        UsageError: if it cannot be read.
+    """
     tokens = _TOKEN.findall(expression)
     predicate, rest = _either(tokens, expression)
     if rest:

@@ -140,7 +140,12 @@ def test_parquet_rule_tells_the_two_apart(
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
 def test_compressed_table_is_compared_as_the_table_that_it_is(compared: Files, suffix: str) -> None:
     """A changed cell is a changed cell; garbage is not taken for an empty file."""
-    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix]
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        ".gz": gzip.compress,
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+    }
+    pack = packers[suffix]
     name = f"t.csv{suffix}"
     local, remote = (pack(text.encode()) for text in (PLAIN, PLAIN.replace("2,b", "2,c")))
     assert brief(compared(name, local, remote), name) == [("columns/name", Kind.VALUE, 1)]

@@ -1,0 +1,199 @@
+"""Runs a program in a sandbox, and then does to its results what a bad sandbox might do.
+
+Run by `python3 -c`, with the name of a fault and the program's words. Standard library only;
+any Python from 3.9. `harness.targets.command.controls` says what each fault must show as.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+TABLE = Path("out/table.csv")
+RECORDS = Path("out/records.jsonl")
+SUMMARY = Path("out/summary.json")
+CUT_BYTES = 32 << 10
+
+
+@dataclass
+class Ended:
+    """How the program ended: what a fault may change, beside the files."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+def _table(change: Callable[[list[str]], object]) -> Callable[[Ended], None]:
+    """A fault in the lines of the table; the first one is its header."""
+
+    def apply(ended: Ended) -> None:
+        del ended
+        lines = TABLE.read_text(encoding="utf-8").splitlines(keepends=True)
+        change(lines)
+        TABLE.write_text("".join(lines), encoding="utf-8")
+
+    return apply
+
+
+def _cell(row: int, column: int, change: Callable[[str], str]) -> Callable[[Ended], None]:
+    """A fault in one of the first cells of a row, none of which is quoted."""
+
+    def edit(lines: list[str]) -> None:
+        parts = lines[row].split(",", 5)
+        parts[column] = change(parts[column])
+        lines[row] = ",".join(parts)
+
+    return _table(edit)
+
+
+def _swap(lines: list[str]) -> None:
+    lines[1], lines[-1] = lines[-1], lines[1]
+
+
+def _swap_ids(lines: list[str]) -> None:
+    one, other = (lines[n].split(",", 1) for n in (2, 3))
+    lines[2], lines[3] = f"{other[0]},{one[1]}", f"{one[0]},{other[1]}"
+
+
+def _drop_column(lines: list[str]) -> None:
+    for number, line in enumerate(lines):
+        first, name, _, rest = line.split(",", 3)
+        lines[number] = f"{first},{name},{rest}"
+
+
+def _file(path: str, change: Callable[[bytes], bytes]) -> Callable[[Ended], None]:
+    def apply(ended: Ended) -> None:
+        del ended
+        Path(path).write_bytes(change(Path(path).read_bytes()))
+
+    return apply
+
+
+def _do(action: Callable[[], object]) -> Callable[[Ended], None]:
+    def apply(ended: Ended) -> None:
+        del ended
+        action()
+
+    return apply
+
+
+def _end(**changes: object) -> Callable[[Ended], None]:
+    def apply(ended: Ended) -> None:
+        for name, value in changes.items():
+            setattr(ended, name, value)
+
+    return apply
+
+
+def _cut(ended: Ended) -> None:
+    ended.stdout = ended.stdout[:CUT_BYTES]
+
+
+def _mix(ended: Ended) -> None:
+    ended.stdout, ended.stderr = ended.stdout + ended.stderr, b""
+
+
+def _lose_error(ended: Ended) -> None:
+    ended.stderr = ended.stderr.splitlines(keepends=True)[0]
+
+
+def _lose_record(ended: Ended) -> None:
+    del ended
+    lines = RECORDS.read_text().splitlines(keepends=True)
+    RECORDS.write_text("".join(lines[:5] + lines[6:]))
+
+
+def _reorder_records(ended: Ended) -> None:
+    del ended
+    lines = RECORDS.read_text().splitlines(keepends=True)
+    RECORDS.write_text("".join([lines[1], lines[0], *lines[2:]]))
+
+
+def _summary(**changes: object) -> Callable[[Ended], None]:
+    def apply(ended: Ended) -> None:
+        del ended
+        SUMMARY.write_text(json.dumps({**json.loads(SUMMARY.read_text()), **changes}))
+
+    return apply
+
+
+def _relink(ended: Ended) -> None:
+    del ended
+    Path("out/latest").unlink()
+    Path("out/latest").symlink_to("data.bin")
+
+
+def _unlink_to_copy(ended: Ended) -> None:
+    del ended
+    Path("out/latest").unlink()
+    shutil.copy("out/notes.txt", "out/latest")
+
+
+def _crash(ended: Ended) -> None:
+    del ended
+    os.abort()
+
+
+FAULTS: dict[str, Callable[[Ended], None]] = {
+    "nothing": _end(),
+    "row lost": _table(lambda lines: lines.pop(7)),
+    "row doubled": _table(lambda lines: lines.insert(7, lines[7])),
+    "rows out of order": _table(_swap),
+    "last line lost": _table(list.pop),
+    "float rounded": _cell(3, 2, lambda text: f"{float(text):.3f}"),
+    "integer turned float": _cell(3, 3, lambda text: f"{text}.0"),
+    "number beyond its digits": _cell(5, 3, lambda text: f"{float(text):.1e}"),
+    "null turned empty text": _table(lambda lines: lines.__setitem__(7, lines[7][:-1] + '""\n')),
+    "time zone shifted": _cell(4, 4, lambda text: text.replace("T08:00:00+00", "T10:00:00+02")),
+    "encoding changed": _file("out/table.csv", lambda data: data.decode().encode("latin-1")),
+    "line ends changed": _file("out/table.csv", lambda data: data.replace(b"\n", b"\r\n")),
+    "column renamed": _table(lambda lines: lines.__setitem__(0, lines[0].replace("name", "title"))),
+    "column dropped": _table(_drop_column),
+    "two ids swapped": _table(_swap_ids),
+    "record lost": _lose_record,
+    "records out of order": _reorder_records,
+    "value turned float": _summary(rows=40.0),
+    "value turned null": _summary(ok=None),
+    "key added": _summary(password="planted-by-a-control"),  # noqa: S106 - what a control plants
+    "byte changed": _file("out/data.bin", lambda data: data[:700] + b"\xff" + data[701:]),
+    "file truncated": _file("out/data.bin", lambda data: data[:-100]),
+    "line changed": _file("out/notes.txt", lambda data: data.replace(b"second", b"2nd")),
+    "file lost": _do(lambda: Path("out/notes.txt").unlink()),
+    "file left over": _do(lambda: Path("out/core.1234").write_bytes(b"x")),
+    "permissions changed": _do(lambda: Path("out/tool.sh").chmod(0o644)),
+    "folder lost": _do(lambda: Path("out/empty").rmdir()),
+    "folder closed": _do(lambda: Path("out/empty").chmod(0o700)),
+    "link to something else": _relink,
+    "link turned into a copy": _unlink_to_copy,
+    "removed file back": _do(lambda: Path("input.txt").write_text("to be removed\n")),
+    "file at home lost": _do(lambda: Path(os.environ["HOME"], "seen.txt").unlink()),
+    "stdout cut at 32 KiB": _cut,
+    "stderr in stdout": _mix,
+    "exit code changed": _end(code=1),
+    "crash at the end": _crash,
+    "exit code 0 on failure": _end(code=0),
+    "error text lost": _lose_error,
+    "other exit code on failure": _end(code=1),
+}
+
+
+def main() -> None:
+    """Runs the program and plants the fault."""
+    name, *words = sys.argv[1:]
+    done = subprocess.run(words, capture_output=True, check=False)
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    FAULTS[name](ended)
+    sys.stdout.buffer.write(ended.stdout)
+    sys.stderr.buffer.write(ended.stderr)
+    sys.exit(ended.code)
+
+
+if __name__ == "__main__":
+    main()
