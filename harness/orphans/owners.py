@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.orphans.ledger import LedgerView, RunBook
 from harness.peers import Process, process_of
 
-__all__ = ["Owner", "Ownerless", "dead_runs", "owner_of_process", "ownerless"]
+__all__ = ["Owner", "Ownerless", "dead_runs", "live_runs", "owner_of_process", "ownerless"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,21 @@ def dead_runs(view: LedgerView) -> frozenset[str]:
     """
     boot_id = _boot_id()
     return frozenset(book.run_id for book in view.books if _is_dead(book, boot_id))
+
+
+def live_runs(view: LedgerView) -> frozenset[str]:
+    """Runs whose owner lives on this machine, and the gateway that looks after them, too."""
+    boot_id = _boot_id()
+    return frozenset(
+        book.run_id
+        for book in view.books
+        if not book.closed
+        and boot_id
+        and book.boot_id == boot_id
+        and Process(pid=book.pid, started=book.process_started).alive
+        and book.gateway is not None
+        and book.gateway.alive
+    )
 
 
 def ownerless(view: LedgerView) -> Ownerless:

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     SELECTED = "not ours, and selected by the filter"
     YOUNG = "ours and young"
     RENEWED = "renewed since it was created"
+    IN_USE = "its run goes on, on this machine"
     NO_TAGS = "carries no tags of ours"
     UNREADABLE_TAGS = "carries tags that cannot be read"
     OTHER_DEPLOYMENT = "tagged by another deployment, or its tags were edited"
@@ -88,7 +89,7 @@ class Rules:
     """When a sandbox of ours is due.
 
     Attributes:
-        max_age: older than this is too old, unless it was renewed.
+        max_age: older than this is too old, unless it was renewed or its run goes on here.
         grace: how long after its expiry, and after its start where the owner is gone.
         copy_tolerance: how far the tags' instant of creation may be from the
             service's; farther apart, the tags belong to another sandbox.
@@ -112,6 +113,7 @@ class Evidence:
         closed_books: runs whose ledger has no create left open, so that a sandbox
             that it does not list was not created by that run.
         dead_runs: runs whose owner was on this machine and is gone.
+        live_runs: runs whose owner is on this machine, and so is their gateway.
         ownerless_ids: sandboxes whose creators were on this machine and are gone.
         ownerless_nonces: creates whose answer never reached anybody.
         signed_here: whether tags carry the proof of our own key; None where there is
@@ -121,6 +123,7 @@ class Evidence:
     created: Mapping[str, Collection[str]] = field(default_factory=dict)
     closed_books: Collection[str] = frozenset()
     dead_runs: Collection[str] = frozenset()
+    live_runs: Collection[str] = frozenset()
     ownerless_ids: Collection[str] = frozenset()
     ownerless_nonces: Collection[str] = frozenset()
     signed_here: Callable[[OwnershipTags], bool] | None = None
@@ -209,7 +212,7 @@ def _why_due(
     if age > tagged_life + rules.grace:
         return Reason.EXPIRED
     if age > rules.max_age:
-        return Reason.TOO_OLD
+        return Reason.IN_USE if tags.run_id in evidence.live_runs else Reason.TOO_OLD
     return Reason.YOUNG
 
 

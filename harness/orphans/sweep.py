@@ -16,7 +16,7 @@ from harness.clock import Clock, SystemClock
 from harness.errors import HarnessError, LeakError, UsageError
 from harness.model.sandbox import SandboxRecord
 from harness.orphans.ledger import LedgerView
-from harness.orphans.owners import dead_runs, ownerless
+from harness.orphans.owners import dead_runs, live_runs, ownerless
 from harness.orphans.policy import Decision, Evidence, Rules, Ruling, decide
 from harness.orphans.sweep_report import Ending, Fate, SweepReport
 from harness.ports import AccountView, SandboxDirectory
@@ -121,6 +121,7 @@ class Sweeper:
             created=self._ledger.created(),
             closed_books=self._ledger.closed_books(),
             dead_runs=dead_runs(self._ledger),
+            live_runs=live_runs(self._ledger),
             ownerless_ids=left.sandbox_ids,
             ownerless_nonces=left.nonces,
             signed_here=directory.signed_here if isinstance(directory, AccountView) else None,
@@ -166,9 +167,10 @@ class Sweeper:
         return Ending(decision=decision, fate=Fate.ENDED if killed else Fate.ALREADY_GONE)
 
     def _verify(self, endings: tuple[Ending, ...]) -> tuple[tuple[Ending, ...], str]:
-        """Looks again; an acknowledged kill that was not carried out shows in the listing."""
+        """Looks again: acknowledged kills may not have happened, and failed ones may have."""
         claimed = {one.sandbox_id for one in endings if one.fate in _CLAIMED}
-        if not claimed:
+        failed = {one.sandbox_id for one in endings if one.fate is Fate.FAILED}
+        if not claimed | failed:
             return endings, ""
         alive: set[str] = set()
         try:
@@ -178,13 +180,12 @@ class Sweeper:
                 listed = {record.sandbox_id for record in self._directory.list()}
                 alive = {one for one in claimed & listed if self._directory.get(one) is not None}
                 if not alive:
-                    return endings, ""
+                    break
+            gone = {one for one in failed - listed if self._directory.get(one) is None}
         except HarnessError as error:
             return endings, error.happened
-        return tuple(
-            replace(one, fate=Fate.STILL_ALIVE) if one.sandbox_id in alive else one
-            for one in endings
-        ), ""
+        fates = dict.fromkeys(alive, Fate.STILL_ALIVE) | dict.fromkeys(gone, Fate.ALREADY_GONE)
+        return tuple(replace(one, fate=fates.get(one.sandbox_id, one.fate)) for one in endings), ""
 
 
 _CLAIMED = frozenset({Fate.ENDED, Fate.ALREADY_GONE})

@@ -6,6 +6,7 @@ emulator's clock. The tests at the end run live as well.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -274,7 +275,9 @@ class TestSandboxLifecycleTracking:
         """A sandbox with the metadata of one of ours, whole or edited, is left alone."""
         direct = client_of(service.endpoint)
         with self.gateway(service) as gateway:
-            ours = client_of(gateway.endpoint).Sandbox.create(timeout=DAY)
+            ours = client_of(gateway.endpoint).Sandbox.create(
+                timeout=HOUR, lifecycle={"on_timeout": "pause"}
+            )
             tags = dict(direct.Sandbox.get_info(ours.sandbox_id).metadata)
             service.advance(200)
             copies = {
@@ -286,6 +289,20 @@ class TestSandboxLifecycleTracking:
             service.advance(3 * HOUR)
             assert cleanup_orphaned_sandboxes(direct) == [ours.sandbox_id]
             assert alive(direct) == copies
+
+    def test_run_that_goes_on_keeps_its_sandboxes(self, service: Emulator) -> None:
+        """A sweep next to a long run leaves alone what is merely old; without its gateway, not."""
+        direct = client_of(service.endpoint)
+        with contextlib.suppress(BrokenError), self.gateway(service) as gateway:  # killed below
+            sandbox = client_of(gateway.endpoint).Sandbox.create(timeout=DAY)
+            service.advance(9 * HOUR)
+            assert cleanup_orphaned_sandboxes(direct) == []
+            os.kill(gateway.pid, signal.SIGKILL)
+            gone = os.pidfd_open(gateway.pid)
+            assert select.select([gone], [], [], SCRIPT_TIMEOUT_S)[0]
+            os.close(gone)
+            assert cleanup_orphaned_sandboxes(direct) == [sandbox.sandbox_id]
+        assert self.states(service) == ["killed"]
 
     def test_kill_9_of_everything_is_swept_after_the_grace(self, service: Emulator) -> None:
         """Gateway and parent die at once: the ledger proves it, and the sweep needs no age."""

@@ -46,6 +46,7 @@ def script(osiris_target: OsirisTarget, tmp_path_factory: pytest.TempPathFactory
         (Way.KILL, BEFORE_CREATE, 1),
         (Way.TERM, CREATE, 1),
         (Way.INT, RUN, 1),
+        (Way.EXCEPTION, CREATE, 1),
         (Way.EXCEPTION, UPLOAD, 1),
         (Way.NETWORK, CREATE, 1),
         (Way.GATEWAY, CREATE, 1),

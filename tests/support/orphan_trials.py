@@ -9,6 +9,7 @@ Then nothing of the run may be left, and a bystander's sandbox must be.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,6 +64,7 @@ await second.kill()
 await sandbox.kill()
 """
 
+_WEIGHTY = re.compile(r"POST /(v2/)?sandboxes$|DELETE /")
 OWNER_GRACE_S = 0.3
 GONE_S = 30.0  # how long the reaper has
 CLIENT_S = 60.0  # how long a program that was only interrupted or cut off may go on
@@ -300,7 +302,7 @@ class Bench:
 
 
 def points(requests: Sequence[str], count: int) -> list[Point]:
-    """So many points, spread over the requests, in turn before one and while one is answered."""
+    """So many points: before each create and kill, and during their answers, then evenly spread."""
     every = [
         Point(number=number, moment=moment)
         for number in range(1, len(requests) + 1)
@@ -308,7 +310,11 @@ def points(requests: Sequence[str], count: int) -> list[Point]:
     ]
     if count >= len(every):
         return every
-    return [every[index * (len(every) - 1) // max(1, count - 1)] for index in range(count)]
+    weighty = [point for point in every if _WEIGHTY.match(requests[point.number - 1])][:count]
+    others = [point for point in every if point not in weighty]
+    wanted = count - len(weighty)
+    spread = {others[index * (len(others) - 1) // max(1, wanted - 1)] for index in range(wanted)}
+    return [point for point in every if point in spread or point in weighty]
 
 
 def table(results: Sequence[Result]) -> str:

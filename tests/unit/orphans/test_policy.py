@@ -108,6 +108,19 @@ def test_owner_dead_makes_due_after_the_grace(
     assert decisions["i2"].reason is Reason.YOUNG
 
 
+def test_run_that_goes_on_here_keeps_what_is_merely_old(listing: ScriptedDirectory) -> None:
+    """Its gateway ends it when nobody needs it; past its own time it is due all the same."""
+    listing.plant("i-old", age_s=9 * HOUR, timeout_s=24 * HOUR, run_id="run-live")
+    listing.plant("i-over", age_s=9 * HOUR, timeout_s=HOUR, run_id="run-live", state="paused")
+    listing.plant("i-other", age_s=9 * HOUR, timeout_s=24 * HOUR, run_id="run-elsewhere")
+    decisions = judge(listing, evidence=replace(SIGNED, live_runs=frozenset({"run-live"})))
+    assert {name: one.reason for name, one in decisions.items()} == {
+        "i-old": Reason.IN_USE,
+        "i-over": Reason.EXPIRED,
+        "i-other": Reason.TOO_OLD,
+    }
+
+
 def test_not_ours_without_tags_whatever_its_age(listing: ScriptedDirectory) -> None:
     """Merely old is not ours."""
     listing.plant("i1", age_s=100 * HOUR, ours=False, metadata={"project": "theirs"})

@@ -120,6 +120,20 @@ def test_force_goes_on_after_a_kill_that_fails(directory: ScriptedDirectory) -> 
         report.raise_if_left()
 
 
+def test_force_does_not_name_as_left_what_is_gone(directory: ScriptedDirectory) -> None:
+    """A kill whose answer was an error may have been carried out; the second listing decides."""
+
+    def carried_out(sandbox_id: str) -> bool:
+        directory.records.pop(sandbox_id)
+        raise failure("no answer in 30 s")
+
+    directory.kill = carried_out  # type: ignore[method-assign] # a service that is cut off late
+    report = sweeper(directory).sweep(force=True)
+    assert {one.fate for one in report.endings} == {Fate.ALREADY_GONE}
+    assert report.exit_code is ExitCode.PASSED
+    assert {one.why for one in report.endings} == {"no answer in 30 s"}
+
+
 def test_force_notices_a_kill_that_was_not_carried_out(directory: ScriptedDirectory) -> None:
     """What the service acknowledged and still lists is left, not ended."""
     directory.immortal.add("i-due-1")
