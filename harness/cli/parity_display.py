@@ -21,7 +21,7 @@ from harness.workflow.parity import Watcher
 
 __all__ = ["ProgressLines", "print_difference", "print_parity"]
 
-MIN_WIDTH = 110
+MAX_WIDTH = 10_000
 MAX_VALUE_LINES = 6
 MAX_PIPELINES = 4
 Entry = Mapping[str, Any]  # one difference, as verdict.json has it
@@ -122,7 +122,11 @@ def _print_cases(console: Console, verdict: Verdict) -> None:
         )
     if cases:
         # A name that is cut short cannot be pasted: a narrow terminal wraps the line instead.
-        console.print(table, width=max(console.width, MIN_WIDTH))
+        # (`print` takes no width beyond the console's own, so the console gets wider.)
+        console.width, narrow = MAX_WIDTH, console.width
+        console.width = max(narrow, console.measure(table).maximum)
+        console.print(table)
+        console.width = narrow
     if any(case["differences"] for case in cases) and verdict.details.get("accepting"):
         file = verdict.details.get("allowances_file")
         console.print(

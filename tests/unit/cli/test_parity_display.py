@@ -161,3 +161,32 @@ def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> 
 def test_pass_that_rests_on_allowances_is_known(outcome: Outcome, known: bool, word: str) -> None:  # noqa: FBT001 - parametrized
     """Only a pass without any difference is called one; nothing else is softened."""
     assert _word(outcome, known=known).plain == word
+
+
+def test_print_parity_long_name_and_many_differences_are_not_cut(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is not a terminal is 80 columns wide, and a name that is cut cannot be pasted."""
+    name = "a-pipeline-with-a-name-of-more-than-sixty-characters-that-says-what-it-is-for"
+    case = {
+        "name": name,
+        "outcome": "failed",
+        "local": "succeeded",
+        "e2b": "timed out",
+        "open": 1000,
+        "following": 2000,
+        "differences": 4000,
+        "duration_s": 1.0,
+    }
+    verdict = Verdict(
+        session="parity",
+        endpoint="emulator",
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        duration_s=1.0,
+        checks=(),
+        details={"cases": [case]},
+    )
+    print_parity(verdict, Settings(root=Path("/p")))
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("a-"))
+    assert name in line
+    assert line.rstrip().endswith("1000 open, 2000 following, 1000 accepted")
