@@ -209,6 +209,10 @@ class Emulator:
         """Adds bad weather; see `AdminClient.fault`."""
         return self.admin.fault(route, **effects)
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Each rule of bad weather, how often it struck, and what clients did about it."""
+        return self.admin.faults()
+
     def log_tail(self) -> str:
         """The last lines that it wrote to standard error."""
         if self._log is None:

@@ -35,11 +35,20 @@ class Exchange:
         receive: the server's.
         send: the server's.
         entry: the ledger's entry of this request.
+
+    Attributes:
+        cut_after_bytes: after so many bytes of the body the connection is reset.
+        truncate_after_bytes: after so many the answer ends as if that were all.
+        first_byte_s: how long the first byte of the body waits.
+        hang: whether the process that is asked for is to hang.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
         self.entry = entry
         self.cut_after_bytes: int | None = None
+        self.truncate_after_bytes: int | None = None
+        self.first_byte_s = 0.0
+        self.hang = False
         self.was_reset = False
         self.started = False
         self.complete = False
@@ -68,11 +77,18 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.started = True
             self.entry.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._date(message)]}
+            message = {**message, "headers": [*self._kept(message), *self._date(message)]}
         elif message["type"] == "http.response.body":
             await self._send_body(message)
             return
         await self._send(message)
+
+    def _kept(self, message: Message) -> list[tuple[bytes, bytes]]:
+        """The answer's headers; a truncated one does not say how long it was to be."""
+        headers: list[tuple[bytes, bytes]] = [*message.get("headers", ())]
+        if self.truncate_after_bytes is None:
+            return headers
+        return [header for header in headers if header[0].lower() != b"content-length"]
 
     def _date(self, message: Message) -> list[tuple[bytes, bytes]]:
         """The header by which clients measure the service's clock, unless it is there already."""
@@ -82,6 +98,15 @@ class Exchange:
 
     async def _send_body(self, message: Message) -> None:
         body = message.get("body", b"")
+        if self.first_byte_s and (body or not message.get("more_body", False)):
+            wait_s, self.first_byte_s = self.first_byte_s, 0.0
+            await asyncio.sleep(wait_s)
+        most = self.truncate_after_bytes
+        if most is not None and self.entry.bytes_out + len(body) >= most:
+            if self.complete:
+                return
+            body = body[: most - self.entry.bytes_out]
+            message = {**message, "body": body, "more_body": False}
         limit = self.cut_after_bytes
         if limit is not None and self.entry.bytes_out + len(body) >= limit:
             kept = body[: limit - self.entry.bytes_out]

@@ -23,6 +23,10 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "body": (str, dict, list),
     "headers": dict,
     "delay_s": (int, float),
+    "first_byte_s": (int, float),
+    "truncate_after_bytes": int,
+    "hang": bool,
+    "disk_full": bool,
     "cut_after_bytes": int,
     "reset": bool,
     "vanish": bool,
@@ -30,6 +34,14 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "skip": int,
     "probability": (int, float),
 }
+
+
+_EFFECTS = frozenset(
+    {
+        *("status", "delay_s", "first_byte_s", "cut_after_bytes", "truncate_after_bytes"),
+        *("reset", "vanish", "hang", "disk_full"),
+    }
+)
 
 
 class FaultError(ValueError):
@@ -49,6 +61,11 @@ class Fault:
         body: a whole body instead: text as it is, anything else as JSON.
         headers: further headers of that answer.
         delay_s: wait before answering; alone, the request is then served.
+        first_byte_s: send the answer's head at once, and wait before the first byte of its body.
+        truncate_after_bytes: end the answer in good order after so many bytes of its body.
+        hang: a process that is started never does anything, and never ends by itself; any
+            other request is never answered.
+        disk_full: have a file's upload find no space left.
         cut_after_bytes: reset the connection after so many bytes of the answer's body.
         reset: reset the connection before any answer.
         vanish: kill the sandbox that the request is about, then serve the request.
@@ -65,6 +82,10 @@ class Fault:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    first_byte_s: float = 0.0
+    truncate_after_bytes: int | None = None
+    hang: bool = False
+    disk_full: bool = False
     cut_after_bytes: int | None = None
     reset: bool = False
     vanish: bool = False
@@ -163,7 +184,6 @@ def _problems(document: Mapping[str, Any]) -> list[str]:
         problems.append("route is missing, such as 'POST /v2/sandboxes' or '* /files'")
     elif isinstance(route, str) and route != "*" and " /" not in route and " *" not in route:
         problems.append(f"route is {route!r}, not 'METHOD /path' or '*'")
-    effects = {"status", "delay_s", "cut_after_bytes", "reset", "vanish"}
-    if not effects & set(document):
-        problems.append(f"nothing happens: one of {', '.join(sorted(effects))} is needed")
+    if not _EFFECTS & set(document):
+        problems.append(f"nothing happens: one of {', '.join(sorted(_EFFECTS))} is needed")
     return problems

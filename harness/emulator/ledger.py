@@ -44,6 +44,8 @@ class Entry:
             create, the command of a process, path and size of a file.
         notes: what was not understood: unknown fields and routes.
         fault: the fault that was injected; empty where none was.
+        about: the sandbox that the request names, not one that it makes; not shown.
+        idempotency_key: by which a client says that it asks again; not shown.
     """
 
     number: int
@@ -60,6 +62,8 @@ class Entry:
     details: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     fault: str = ""
+    about: str = ""
+    idempotency_key: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The entry as it stands in the JSON lines."""
@@ -96,6 +100,10 @@ class Ledger:
         )
         self._entries.append(entry)
         return entry
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries, oldest first."""
+        return tuple(self._entries)
 
     def lines(self) -> Iterator[str]:
         """The entries as JSON lines, oldest first."""

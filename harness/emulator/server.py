@@ -30,6 +30,9 @@ from harness.emulator.service import EmulatedService
 __all__ = ["EmulatorApplication"]
 
 _LOG = logging.getLogger("harness.emulator")
+START_PATH = "/process.Process/Start"
+# Source: e2b-dev/infra packages/envd/internal/api/upload.go
+NO_DISK_SPACE = "not enough disk space available"
 
 
 class EmulatorApplication:
@@ -60,6 +63,7 @@ class EmulatorApplication:
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
         )
+        entry.idempotency_key = _header(scope, b"idempotency-key")
         exchange = Exchange(scope, receive, send, entry)
         try:
             await self._answer(exchange, scope)
@@ -82,6 +86,7 @@ class EmulatorApplication:
         request = Request(scope, exchange.receive, exchange.send)
         target = self._target(request)
         sandbox_id = target.sandbox_id if isinstance(target, Target) else _id_in(request)
+        exchange.entry.about = sandbox_id
         fault = self.service.faults.take(request.method, exchange.entry.path, sandbox_id)
         if fault is not None and await self._weather(fault, exchange, scope, sandbox_id):
             return
@@ -119,14 +124,23 @@ class EmulatorApplication:
         self, fault: Fault, exchange: Exchange, scope: Scope, sandbox_id: str
     ) -> bool:
         """Applies a fault; whether it took the request's answer upon itself."""
-        exchange.entry.fault = fault.fault_id
+        exchange.entry.fault, exchange.entry.sandbox_id = fault.fault_id, sandbox_id
         exchange.cut_after_bytes = fault.cut_after_bytes
+        exchange.truncate_after_bytes = fault.truncate_after_bytes
+        exchange.first_byte_s = fault.first_byte_s
+        exchange.hang = fault.hang
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
         if fault.vanish and self.service.sandboxes.find(sandbox_id) is not None:
             await self.service.sandboxes.kill(sandbox_id, EndReason.FAULT)
         if fault.reset:
             exchange.reset()
+            return True
+        if fault.hang and exchange.entry.path != START_PATH:
+            await _until_left(exchange)
+            return True
+        if fault.disk_full:
+            await error_answer(ApiError(507, NO_DISK_SPACE))(scope, exchange.receive, exchange.send)
             return True
         if fault.status is None:
             return False
@@ -141,6 +155,16 @@ def _id_in(request: Request) -> str:
         return ""
     after = parts[parts.index("sandboxes") + 1 :]
     return after[0].partition("-")[0] if after else ""
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+
+
+async def _until_left(exchange: Exchange) -> None:
+    while (await exchange.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _faulty_answer(fault: Fault) -> Response:

@@ -36,6 +36,7 @@ from harness.pytest_plugin.osiris import (
     small_pipeline,
     timeout_prone_pipeline,
 )
+from harness.pytest_plugin.understood import e2b_understood
 
 __all__ = [
     "_create_test_e2b_adapter",
@@ -45,6 +46,7 @@ __all__ = [
     "e2b_endpoint",
     "e2b_env",
     "e2b_sandbox",
+    "e2b_understood",
     "error_pipeline",
     "execution_context",
     "harness_settings",

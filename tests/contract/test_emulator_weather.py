@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from e2b import Sandbox, SandboxException
-from e2b.exceptions import RateLimitException, ServiceBusyException, TimeoutException
+from e2b.exceptions import (
+    NotEnoughSpaceException,
+    RateLimitException,
+    ServiceBusyException,
+    TimeoutException,
+)
 
 from harness.emulator.attach import AdminClient
 from harness.errors import BrokenError
@@ -31,6 +37,76 @@ def test_fault_twice_then_well_is_survived_by_a_client_that_retries(
     seen = [(entry["status"], entry["fault"]) for entry in creates(emulator)]
     assert seen == [(503, fault), (503, fault), (201, "")]
     assert [(rule["id"], rule["applied"]) for rule in emulator.faults()] == [(fault, 2)]
+
+
+def test_report_tells_how_often_a_client_asked_and_how_long_it_waited(
+    make_sandbox: Make, emulator: AdminClient
+) -> None:
+    """Attempts, what each was answered, and the waits between; Retry-After is obeyed."""
+    emulator.fault("POST /v2/sandboxes", status=429, headers={"Retry-After": "1"}, times=1)
+    make_sandbox()
+    [rule] = emulator.faults()
+    [client] = rule["clients"]
+    assert (client["request"], client["statuses"]) == ("POST /v2/sandboxes", [429, 201])
+    assert 0.9 < client["waits_s"][0] < 5
+    emulator.clear_faults()
+    emulator.fault("POST /v2/sandboxes", status=503, times=0)
+    with pytest.raises(ServiceBusyException):
+        make_sandbox()
+    [client] = emulator.faults()[0]["clients"]
+    assert client["attempts"] == len(client["waits_s"]) + 1 == 4
+    assert set(client["statuses"]) == {503}
+
+
+def test_first_byte_that_is_late_comes_after_the_head(
+    sandbox: Sandbox, emulator: AdminClient
+) -> None:
+    """The answer begins at once; only its body waits."""
+    sandbox.files.write("a", "late")
+    emulator.fault("GET /files", first_byte_s=0.3)
+    with httpx.stream("GET", sandbox.download_url("a")) as answer:
+        begin = time.monotonic()
+        assert answer.status_code == 200
+        assert answer.read() == b"late"
+    assert time.monotonic() - begin > 0.2
+    emulator.fault("GET /files", first_byte_s=30)
+    with pytest.raises(Exception, match=r"(?i)time"):
+        sandbox.files.read("a", request_timeout=0.3)
+
+
+def test_truncated_envelope_is_an_error_and_no_end(sandbox: Sandbox, emulator: AdminClient) -> None:
+    """The stream ends in good order in the middle of a message."""
+    emulator.fault("POST /process.Process/Start", truncate_after_bytes=20)
+    with pytest.raises(Exception) as failure:  # noqa: PT011 - its class is the SDK's business
+        sandbox.commands.run("seq 10")
+    assert not isinstance(failure.value, AssertionError)
+    assert sandbox.commands.run("echo well").stdout == "well\n"
+    [entry] = [entry for entry in emulator.ledger() if entry["fault"]]
+    assert (entry["status"], entry["bytes_out"]) == (200, 20)
+
+
+def test_hanging_command_is_ended_by_its_deadline(sandbox: Sandbox, emulator: AdminClient) -> None:
+    """It runs, says nothing, and meets the timeout; another request is never answered."""
+    emulator.fault("POST /process.Process/Start", hang=True)
+    hanging = sandbox.commands.run("echo never", background=True)
+    assert [process.pid for process in sandbox.commands.list()] == [hanging.pid]
+    assert sandbox.commands.run("echo well").stdout == "well\n"
+    assert hanging.kill()
+    emulator.fault("POST /process.Process/Start", hang=True)
+    with pytest.raises(TimeoutException):
+        sandbox.commands.run("echo never", timeout=1)
+    emulator.fault("GET /sandboxes/*", hang=True)
+    with pytest.raises(httpx.TimeoutException):
+        sandbox.get_info(request_timeout=0.3)
+
+
+def test_full_disk_is_told_in_the_services_words(sandbox: Sandbox, emulator: AdminClient) -> None:
+    """An upload that finds no room leaves no file."""
+    emulator.fault("POST /files", disk_full=True)
+    with pytest.raises(NotEnoughSpaceException, match="not enough disk space"):
+        sandbox.files.write("big", "x")
+    assert not sandbox.files.exists("big")
+    sandbox.files.write("big", "x")
 
 
 def test_fault_without_retries_is_the_sdks_error(make_sandbox: Make, emulator: AdminClient) -> None:

@@ -14,6 +14,7 @@ from harness.clock import format_instant
 from harness.emulator.admin.archive import tar_chunks
 from harness.emulator.after_images import KeptImage
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, error_answer
+from harness.emulator.attempts import attempts_after
 from harness.emulator.credentials import seed_ids
 from harness.emulator.faults import FaultError
 from harness.emulator.internet_document import parse_internet
@@ -165,9 +166,15 @@ class Admin:
         return await self.clock(request)
 
     async def faults(self, request: Request) -> Response:
-        """`GET /_harness/faults`: each rule, and how often it was applied."""
+        """`GET /_harness/faults`: each rule, how often it was applied, and what clients did."""
         del request
-        return JsonAnswer(self._service.faults.report())
+        entries = self._service.ledger.entries()
+        return JsonAnswer(
+            [
+                rule | {"clients": [one.to_json() for one in attempts_after(entries, rule["id"])]}
+                for rule in self._service.faults.report()
+            ]
+        )
 
     async def add_fault(self, request: Request) -> Response:
         """`POST /_harness/faults`: adds a rule."""

@@ -132,9 +132,9 @@ class AdminClient:
 
         Args:
             route: such as "POST /v2/sandboxes", "* /files" or "*".
-            effects: `status`, `message`, `body`, `headers`, `delay_s`, `reset`,
-                `cut_after_bytes`, `vanish`; and how often: `times`, `skip`, `probability`,
-                `sandbox_id`.
+            effects: `status`, `message`, `body`, `headers`, `delay_s`, `first_byte_s`,
+                `reset`, `cut_after_bytes`, `truncate_after_bytes`, `vanish`, `hang`,
+                `disk_full`; and how often: `times`, `skip`, `probability`, `sandbox_id`.
 
         Returns:
             The rule's id, as the ledger names it.
@@ -143,7 +143,11 @@ class AdminClient:
         return str(added["id"])
 
     def faults(self) -> list[dict[str, Any]]:
-        """Each rule with how many requests fitted and how many it was applied to."""
+        """Each rule with how many requests fitted, how many it was applied to, and what followed.
+
+        Its `clients` tell of each thing that a client wanted: request, attempts, statuses and
+        waits_s, the seconds between the end of one attempt and the next.
+        """
         found: list[dict[str, Any]] = self._json("GET", "/faults")
         return found
 

@@ -78,6 +78,8 @@ class ProcessService(Procedures):
         if fields.has("pty"):
             parameters["pty"] = _size(fields)
         _note_command(caller, parameters)
+        if caller.exchange.hang:
+            parameters |= {"cmd": "/bin/sleep", "args": ["infinity"]}
         timeout_s = timeout_s_of(caller.request)
         run = _StartedRun(caller, parameters, timeout_s, self._log, self._keep)
         if timeout_s is not None:
