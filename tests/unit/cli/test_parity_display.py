@@ -11,6 +11,7 @@ import pytest
 from harness.cli.parity_display import ProgressLines, _word, print_difference, print_parity
 from harness.model.difference import Allowance, Difference
 from harness.model.outcome import Outcome
+from harness.model.run import Json
 from harness.model.verdict import Check, Verdict
 from harness.parity import CaseComparison, CaseRun, judge
 from harness.parity.allowances import AllowanceFile
@@ -168,7 +169,7 @@ def test_print_parity_long_name_and_many_differences_are_not_cut(
 ) -> None:
     """What is not a terminal is 80 columns wide, and a name that is cut cannot be pasted."""
     name = "a-pipeline-with-a-name-of-more-than-sixty-characters-that-says-what-it-is-for"
-    case = {
+    case: dict[str, Json] = {
         "name": name,
         "outcome": "failed",
         "local": "succeeded",
