@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,6 +29,7 @@ from harness.reports.session import write_session
 from harness.settings import Settings
 from harness.workflow.parity_endpoint import FarEnd, far_end
 from harness.workflow.parity_runs import CaseRunner
+from harness.workflow.parity_workers import Orders, run_on_workers
 
 __all__ = ["PRODUCT", "SESSION", "ParityOptions", "Watcher", "run_parity"]
 
@@ -52,7 +53,8 @@ class ParityOptions:
         command: the beginning of a command that runs a case again, for the report.
         program: the end of that command, behind its options.
         product: what the file of allowances is about.
-        jobs: how many cases run side by side.
+        jobs: how many cases run side by side in this process.
+        workers: how many xdist workers run them instead; 0 for none.
         calibrate: how often the remote side of each case runs; more than once shows
             what is noise there.
     """
@@ -67,6 +69,7 @@ class ParityOptions:
     program: str = ""
     product: str = PRODUCT
     jobs: int = JOBS
+    workers: int = 0
     calibrate: int = 1
 
 
@@ -183,10 +186,14 @@ def _run_cases(session: _Session, endpoint: Endpoint) -> None:
         BrokenError: if the disk takes no more.
     """
     settings, options = session.settings, session.options
+    folder = settings.testing_env / "runs" / session.run_id
+    if options.workers:
+        _run_on_workers(session, endpoint, folder)
+        return
     runner = CaseRunner(
         target=session.target,
         endpoint=endpoint,
-        folder=settings.testing_env / "runs" / session.run_id,
+        folder=folder,
         root=settings.root,
         mirror=settings.testing_env / "logs" / "remote",
         redactor=session.redactor,
@@ -200,7 +207,7 @@ def _run_cases(session: _Session, endpoint: Endpoint) -> None:
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    _take(session, future)
+                    _take(session, future.result())
         except BaseException as error:
             if isinstance(error, BrokenError):
                 session.no_room = error
@@ -209,8 +216,24 @@ def _run_cases(session: _Session, endpoint: Endpoint) -> None:
             raise
 
 
-def _take(session: _Session, future: Future[CaseRun]) -> None:
-    run = future.result()
+def _run_on_workers(session: _Session, endpoint: Endpoint, folder: Path) -> None:
+    options = session.options
+    orders = Orders(
+        settings=session.settings,
+        target=session.target,
+        endpoint=endpoint,
+        folder=folder,
+        cases={case.name: case for case in options.cases},
+        remote_runs=options.calibrate,
+    )
+    try:
+        run_on_workers(orders, workers=options.workers, take=lambda run: _take(session, run))
+    except BrokenError as error:
+        session.no_room = error
+        raise
+
+
+def _take(session: _Session, run: CaseRun) -> None:
     session.runs[run.comparison.pipeline] = run
     check = _judged(session, [run]).checks[0]
     total = len(session.options.cases)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -46,6 +47,11 @@ class OsirisTarget:
         self.sdk = sdk or DEFAULT_SDK
         self._services = Services()
         weakref.finalize(self, self._services.close)
+
+    def __reduce__(self) -> tuple[Callable[[], OsirisTarget], tuple[()]]:
+        """A worker gets a target of its own: services belong to the process that started them."""
+        make = partial(OsirisTarget, settings=self.settings, version=self.version, sdk=self.sdk)
+        return make, ()
 
     def environment(self) -> OsirisEnvironment:
         """The product's environment, built at the first call."""
