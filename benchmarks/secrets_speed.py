@@ -22,9 +22,9 @@ from pathlib import Path
 
 from harness.redaction import Redactor, StreamFilter
 from harness.redaction.known import KnownValues
-from harness.redaction.layers import LAYER_MARKS
 from harness.redaction.scan import Scanner, ScanResult
-from harness.redaction.search import search
+from harness.redaction.search import SEARCH_MARKS, search
+from harness.redaction.sighting import Sight
 from harness.secret_values import Secret
 
 MIB = 1024 * 1024
@@ -55,17 +55,17 @@ def log_block(seed: int) -> bytes:
 
 
 def search_once(path: Path) -> None:
-    known = KnownValues(secrets(), marks=LAYER_MARKS)
+    known = KnownValues(secrets())
     with path.open("rb") as file:
         while block := file.read(MIB):
-            known.sight(block.translate(None, b"\r\n"))
+            known.spans(block)
 
 
-def search_over_lines(path: Path) -> None:
-    known = KnownValues(secrets(), marks=LAYER_MARKS)
+def search_all_passes(path: Path) -> None:
+    sight = Sight(KnownValues(secrets()), SEARCH_MARKS)
     with path.open("rb") as file:
         while block := file.read(MIB):
-            search(known, block, depth=0)
+            search(sight, block)
 
 
 def scan_known(path: Path) -> None:
@@ -152,9 +152,9 @@ def main() -> None:
         root = Path(folder)
         log = _log(root / "run.log", size)
         rows: list[tuple[str, Callable[[Path], None], Path, int, str]] = [
-            ("one pass over joined lines", search_once, log, size, ">= 300"),
-            ("passes for lines, halves, written breaks", search_over_lines, log, size, ">= 120"),
-            ("the whole scan, known values, depth 3", scan_known, log, size, ""),
+            ("one pass, every form of every value", search_once, log, size, ">= 300"),
+            ("all passes: joined lines, layers to 3", search_all_passes, log, size, ">= 120"),
+            ("the whole scan, known values", scan_known, log, size, ">= 120"),
             ("the whole scan with detectors", scan_all, log, size, ""),
             ("stream filter", filter_stream, log, size, ">= 100"),
             ("detect-secrets", detect_secrets, _log(root / "1.log", 1), 1, ""),

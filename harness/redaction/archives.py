@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -30,11 +31,12 @@ HEAD_BYTES = 512
 _MEMBER_COST_BYTES = 1024  # Also an archive of empty members ends.
 _MAX_ZIP_IN_MEMORY_BYTES = 32 * 1024 * 1024
 _TAR_MAGIC_AT = 257
+_BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
+_ZLIB = re.compile(rb"x[\x01\x5e\x9c\xda]")
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
-    b"BZh": "bzip2",
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"7z\xbc\xaf\x27\x1c": "7z",
@@ -96,7 +98,19 @@ def archive_kind(head: bytes) -> str | None:
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
+    if _BZIP2.match(head):
+        return "bzip2"
+    if _ZLIB.match(head) and _inflates(head):
+        return "zlib"
     return "tar" if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar" else None
+
+
+def _inflates(head: bytes) -> bool:
+    """Two bytes alone could be a text's."""
+    try:
+        return bool(zlib.decompressobj().decompress(head, 64))
+    except zlib.error:
+        return False
 
 
 def members(
@@ -130,6 +144,31 @@ def _no_reader(kind: str) -> Callable[[IO[bytes], Budget], Iterator[tuple[str, i
 def _gzip(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.BufferedReader]]:
     with gzip.GzipFile(fileobj=stream, mode="rb") as content:
         yield "", _buffered(content, budget)
+
+
+class _Inflated(io.RawIOBase):
+    """A zlib stream's content."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._inflater = zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer will do
+        data = b""
+        while not data and not self._inflater.eof:
+            packed = self._inflater.unconsumed_tail or self._stream.read(64 * 1024)
+            if not packed:
+                raise EOFError("it ends before its end")
+            data = self._inflater.decompress(packed, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _zlib(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.BufferedReader]]:
+    yield "", _buffered(_Inflated(stream), budget)
 
 
 def _bzip2(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.BufferedReader]]:
@@ -174,6 +213,7 @@ _READERS: dict[str, Callable[[IO[bytes], Budget], Iterator[tuple[str, io.Buffere
     "xz": _xz,
     "tar": _tar,
     "zip": _zip,
+    "zlib": _zlib,
 }
 _DAMAGE = (
     EOFError,

@@ -151,7 +151,13 @@ def _utf_16(raw: bytes) -> Iterator[bytes]:
 
 
 def _reversed(raw: bytes) -> Iterator[bytes]:
+    """Of the value, and of what stands for it: nobody decodes from the end."""
     yield _bytes(_text(raw)[::-1])
+    digits = binascii.hexlify(raw)
+    for encoded in (*_base64(raw), digits, digits.upper(), *_url(raw), *_json(raw)):
+        yield encoded[::-1]
+    if len(raw) < _SHORT_BYTES:
+        yield from _base64(_bytes(_text(raw)[::-1]))
 
 
 def _quoted_printable(raw: bytes) -> Iterator[bytes]:

@@ -10,56 +10,52 @@ from __future__ import annotations
 import base64
 import binascii
 import bisect
-import bz2
-import html
-import lzma
 import re
-import string
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
-from harness.redaction.encoded_text import encoded_text, run_around
+from harness.redaction.encoded_text import TEXT_MARKS, base64_text, hex_text, run_around
+from harness.redaction.packed import (
+    BASE64_CHARACTERS,
+    HEX_CHARACTERS,
+    MAX_UNPACKED_BYTES,
+    PACKED_MARKS,
+    begins_compressed,
+    compressed,
+)
+from harness.redaction.sighting import Mark
+from harness.redaction.unescape import ESCAPE_MARKS, UNESCAPERS, from_utf_16
 
-__all__ = ["LAYER_MARKS", "MAX_DEPTH", "Layer", "layer_of", "open_run_start"]
+__all__ = ["LAYER_MARKS", "MAX_DEPTH", "Layer", "layer_of"]
 
 MAX_DEPTH = 3
-MAX_UNPACKED_BYTES = 8 * 1024 * 1024  # from one level of one block
-_BASE64_CHARACTERS = string.ascii_letters.encode() + string.digits.encode() + b"+/-_"
-_HEX_CHARACTERS = string.hexdigits.encode()
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
-# How compressed bytes begin, as they are, in base64 and in hexadecimal digits. Of zlib each
-# level has a beginning of its own.
-_PACKED = (
-    *(b"\x1f\x8b\x08", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"),
-    *(b"BZh91AY", b"\xfd7zXZ\x00"),
-)
-_PACKED_BASE64 = (
-    *(b"H4sI", b"eJw", b"eJx", b"eJy", b"eJz", b"eNo", b"eNp", b"eNq", b"eNr", b"eAE", b"eAF"),
-    *(b"eF4", b"eF5", b"eF6", b"eF7", b"QlpoO", b"/Td6WFo", b"_Td6WFo"),
-)
-_PACKED_HEX = (b"1f8b08", b"1F8B08", b"789c", b"789C", b"78da", b"78DA", b"425a68", b"425A68")
-# One of these stands in every text that an unescaping would change.
-_ESCAPES: dict[str, tuple[bytes, ...]] = {
-    "url": tuple(b"%" + first for first in (b"%c" % c for c in b"0123456789abcdefABCDEF")),
-    "json": (b"\\u", b"\\x", b"\\/", b'\\"', b"\\\\"),
-    "xml": (b"&#", b"&am", b"&qu", b"&lt", b"&gt", b"&ap"),
-    "quoted-printable": (b"=3D", b"=0A", b"=1F=8B", b"x=9C", b"x=DA"),
-}
-_ESCAPE_OF = {mark: name for name, marks in _ESCAPES.items() for mark in marks}
-_PACKED_MARKS = frozenset(_PACKED)
-_BASE64_MARKS = frozenset(_PACKED_BASE64)
-LAYER_MARKS = (*_PACKED, *_PACKED_BASE64, *_PACKED_HEX, *_ESCAPE_OF)
 _MIN_PACKED_RUN = 12
+_HEAD_CHARACTERS = 1024
 _REGION_BYTES = 512
 # How much longer the encoded bytes are; nothing where that cannot be told.
 _WIDTH = {"base64": 4 / 3, "hex": 2, "url": 1, "json": 1, "xml": 1, "quoted-printable": 1}
-_JSON = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\\/\"'nrtbf]))")
-_JSON_LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+# Pairs of digits with something in between, as in `0x65, 0x32` and `65:32`.
+_SEPARATED = re.compile(rb"(?:0x)?[0-9a-fA-F]{2}(?:(?:[:\- ]|, ?)(?:0x)?[0-9a-fA-F]{2}){5,}")
+_SEPARATOR = rb"(?:[:\- ]|, ?0x)"
+_SEPARATORS = re.compile(rb"0x|[:\- ,]")
+LAYER_MARKS = (
+    *TEXT_MARKS,
+    *PACKED_MARKS,
+    *ESCAPE_MARKS,
+    Mark(name="separated hex", expression=rb"(?:[2-7][0-9a-fA-F][:\- ](?:00[:\- ])?){5}[2-7]"),
+    Mark(name="separated hex", expression=rb"(?:0x[2-7][0-9a-fA-F],? ?(?:0x00,? ?)?){5}0x"),
+    *(
+        Mark(name="separated hex", expression=_SEPARATOR.join(first))
+        for first in (
+            *((b"1[fF]", b"8[bB]", b"08"), (b"78", b"(?:9[cC]|[dD][aA]|01|5[eE])", b"")),
+            *((b"42", b"5[aA]", b"68"), (b"[fF][dD]", b"37", b"7[aA]"), (b"50", b"4[bB]", b"03")),
+        )
+    ),
+)
 # A line as long as quoted-printable makes them; padded base64 ends so, too, but seldom there.
-_SOFT_BREAK = re.compile(rb"(?:^|\n)[^\r\n]{72,75}=\r?\n")
-_QUOTED = re.compile(rb"=(?:([0-9A-F]{2})|\r?\n)")
+_SOFT_BREAK = re.compile(rb"(?:^|\n)[^\r\n]{60,75}=\r?\n")
+_QUOTED = re.compile(rb"=(?:[0-9A-F]{2}|\r?\n)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +80,16 @@ class Layer:
         return self._origins[index] + int(within * _WIDTH.get(name, 0)), name
 
 
-def layer_of(data: bytes, joined: bytes, marks: Iterable[tuple[int, bytes]]) -> Layer | None:
+def layer_of(
+    data: bytes, joined: bytes, marks: Mapping[str, Sequence[int]], *, soft: bool
+) -> Layer | None:
     """Everything in the data that can be decoded, once; None where nothing can be.
 
     Args:
         data: the bytes.
         joined: the same without line breaks; origins are positions in these.
-        marks: where in `joined` one of `LAYER_MARKS` stands, ascending.
+        marks: where in `joined` those of `LAYER_MARKS` stand, ascending.
+        soft: see `line_breaks.has_soft_breaks`.
     """
     left = MAX_UNPACKED_BYTES
     truncated = False
@@ -99,7 +98,7 @@ def layer_of(data: bytes, joined: bytes, marks: Iterable[tuple[int, bytes]]) -> 
     names: list[str] = []
     pieces: list[bytes] = []
     length = 0
-    for origin, name, whole in _pieces(data, joined, list(marks)):
+    for origin, name, whole in _pieces(data, joined, marks, soft=soft):
         piece = whole[:left]
         truncated = truncated or len(whole) > left
         starts.append(length)
@@ -121,56 +120,56 @@ def layer_of(data: bytes, joined: bytes, marks: Iterable[tuple[int, bytes]]) -> 
     )
 
 
-def open_run_start(data: bytes) -> int:
-    """Where compressed bytes in base64 begin that the end of the data cuts; -1 for nowhere."""
-    start = len(data.rstrip(_BASE64_CHARACTERS + b"\r\n"))
-    places = (data.find(magic, start) for magic in (b"H4sI", b"QlpoO", b"eJ"))
-    return min((place for place in places if place >= 0), default=-1)
-
-
 def _pieces(
-    data: bytes, joined: bytes, marks: list[tuple[int, bytes]]
+    data: bytes, joined: bytes, marks: Mapping[str, Sequence[int]], *, soft: bool
 ) -> Iterator[tuple[int, str, bytes]]:
-    escapes: dict[str, list[int]] = {}
-    for place, mark in marks:
-        if mark in _ESCAPE_OF:
-            escapes.setdefault(_ESCAPE_OF[mark], []).append(place)
-        elif mark not in _PACKED_MARKS:
-            name = "base64" if mark in _BASE64_MARKS else "hex"
-            yield from _packed_run(joined, place, name)
-    for start, name, run in encoded_text(joined):
-        yield start, name, _decoded(run, name)
-    for name, places in escapes.items():
-        yield from _unescaped(joined, name, places)
-    wrapped = b"=\n" in data or b"=\r\n" in data
-    if wrapped and ("quoted-printable" in escapes or _SOFT_BREAK.search(data)):
-        yield 0, "quoted-printable", _from_quoted_printable(data)
-    if any(mark in _PACKED_MARKS for _, mark in marks):
-        yield from _compressed(data)
+    yield from _packed_runs(joined, marks)
+    yield from _text_runs(joined, marks)
+    for name in ("url", "json", "xml", "shell", "csv"):
+        yield from _unescaped(joined, name, marks.get(name, ()))
+    if "quoted-printable" in marks or (soft and _SOFT_BREAK.search(data)):
+        places = (match.start() for match in _QUOTED.finditer(data))
+        # From the bytes as they are: line breaks count where compressed bytes are in it.
+        for start, name, text in _unescaped(data, "quoted-printable", places):
+            yield start - data.count(b"\n", 0, start), name, text
+    if "utf-16" in marks:
+        for reading in from_utf_16(data):
+            yield 0, "utf-16", reading
+    if "packed" in marks:
+        for start, unpacked in compressed(data):
+            yield start - data.count(b"\n", 0, start), "compressed", unpacked
 
 
-def _packed_run(joined: bytes, place: int, name: str) -> Iterator[tuple[int, str, bytes]]:
-    characters = _BASE64_CHARACTERS if name == "base64" else _HEX_CHARACTERS
-    end = run_around(joined, place, characters)
-    if end - place >= _MIN_PACKED_RUN:
-        yield place, name, _decoded(joined[place:end], name)
+def _packed_runs(
+    joined: bytes, marks: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[int, str, bytes]]:
+    for name, characters, decode in (
+        ("base64", BASE64_CHARACTERS, _from_base64),
+        ("hex", HEX_CHARACTERS, _from_hex),
+    ):
+        for place in marks.get(f"packed in {name}", ()):
+            head = joined[place : place + _HEAD_CHARACTERS]
+            if not begins_compressed(decode(head[: run_around(head, 0, characters)])):
+                continue
+            end = run_around(joined, place, characters)
+            if end - place >= _MIN_PACKED_RUN:
+                yield place, name, decode(joined[place:end])
 
 
-def _decoded(run: bytes, name: str) -> bytes:
-    if name == "base64":
-        return _from_base64(run)
+def _text_runs(
+    joined: bytes, marks: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[int, str, bytes]]:
+    for start, run in base64_text(joined, marks.get("text in base64", ())):
+        yield start, "base64", _from_base64(run)
+    for start, run in hex_text(joined, marks.get("text in hex", ())):
+        yield start, "hex", _from_hex(run)
+    if "separated hex" in marks:
+        for match in _SEPARATED.finditer(joined):
+            yield match.start(), "hex", _from_hex(_SEPARATORS.sub(b"", match[0]))
+
+
+def _from_hex(run: bytes) -> bytes:
     return binascii.unhexlify(run[: len(run) // 2 * 2])
-
-
-def _compressed(data: bytes) -> Iterator[tuple[int, str, bytes]]:
-    """In the bytes as they are: a line break is one of the bytes that count here."""
-    for magic in _PACKED:
-        place = data.find(magic)
-        while place >= 0:
-            unpacked = _unpacked(data, place)
-            if unpacked:
-                yield place - data.count(b"\n", 0, place), "compressed", unpacked
-            place = data.find(magic, place + 1)
 
 
 def _from_base64(run: bytes) -> bytes:
@@ -181,72 +180,24 @@ def _from_base64(run: bytes) -> bytes:
 
 
 def _unescaped(data: bytes, name: str, places: Iterable[int]) -> Iterator[tuple[int, str, bytes]]:
-    unescape = _UNESCAPERS.get(name)
+    unescape = UNESCAPERS.get(name)
     if unescape is None:
         return
-    for start, end in _regions(data, places):
+    for start, end in _regions(len(data), places):
         region = data[start:end]
-        text = unescape(region)
-        if text != region:
-            yield start, name, text
+        for text in unescape(region):
+            if text != region:
+                yield start, name, text
 
 
-def _regions(data: bytes, places: Iterable[int]) -> Iterator[tuple[int, int]]:
+def _regions(length: int, places: Iterable[int]) -> Iterator[tuple[int, int]]:
     """The surroundings of the places; what they share stands in one region."""
     start = end = -1
     for place in places:
         if end < 0 or place - _REGION_BYTES > end:
             if end >= 0:
-                yield start, min(end, len(data))
+                yield start, min(end, length)
             start = max(place - _REGION_BYTES, 0)
         end = place + _REGION_BYTES
     if end >= 0:
-        yield start, min(end, len(data))
-
-
-def _from_json(text: bytes) -> bytes:
-    if b"\\" not in text:
-        return text
-
-    def character(match: re.Match[bytes]) -> bytes:
-        if match[1] or match[2]:
-            code = int(match[1] or match[2], 16)
-            return chr(code).encode("utf-8", "surrogatepass")
-        return _JSON_LETTERS.get(match[3], match[3])
-
-    return _JSON.sub(character, text)
-
-
-def _from_xml(text: bytes) -> bytes:
-    if b"&" not in text:
-        return text
-    return html.unescape(text.decode("utf-8", "surrogateescape")).encode("utf-8", "replace")
-
-
-def _from_quoted_printable(text: bytes) -> bytes:
-    return _QUOTED.sub(lambda match: bytes([int(match[1], 16)]) if match[1] else b"", text)
-
-
-def _from_url(text: bytes) -> bytes:
-    return unquote_to_bytes(text) if b"%" in text else text
-
-
-_UNESCAPERS: dict[str, Callable[[bytes], bytes]] = {
-    "url": _from_url,
-    "json": _from_json,
-    "xml": _from_xml,
-    "quoted-printable": _from_quoted_printable,
-}
-
-
-def _unpacked(data: bytes, start: int) -> bytes:
-    """What compressed bytes hold, as far as they are whole; nothing where they are none."""
-    packed = data[start:]
-    try:
-        if packed.startswith(b"BZh"):
-            return bz2.BZ2Decompressor().decompress(packed, MAX_UNPACKED_BYTES + 1)
-        if packed.startswith(b"\xfd7z"):
-            return lzma.LZMADecompressor().decompress(packed, MAX_UNPACKED_BYTES + 1)
-        return zlib.decompressobj(wbits=47).decompress(packed, MAX_UNPACKED_BYTES + 1)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):
-        return b""
+        yield start, min(end, length)

@@ -9,34 +9,53 @@ from __future__ import annotations
 import bisect
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from harness.redaction.known import KnownValues, Span
+from harness.redaction.known import Span
+from harness.redaction.sighting import Mark, Sight
 
-__all__ = ["found_across_written_breaks"]
+__all__ = ["BREAK_MARK", "found_across_written_breaks", "has_soft_breaks"]
+
+# At the end of a text in JSON it cuts nothing.
+BREAK_MARK = Mark(name="written break", expression=rb"\\[nr][^\x22]", once=True)
 
 _WRITTEN = re.compile(rb"=\r?\n|(?:[\r\n]|\\r|\\n)+")
 
 
-def found_across_written_breaks(known: KnownValues, data: bytes) -> Iterator[Span]:
-    """Spans of values that such a break cuts, in positions of the data as it is."""
-    for start, end in _regions(data, reach=2 * known.longest_bytes + 64):
-        for span in _found(known, data[start:end]):
+def has_soft_breaks(data: bytes) -> bool:
+    """Whether a line ends as those of quoted-printable do that go on."""
+    return b"=\n" in data or (b"\r" in data and b"=\r\n" in data)
+
+
+def found_across_written_breaks(
+    sight: Sight, data: bytes, *, written: bool, soft: bool
+) -> Iterator[Span]:
+    """Spans of values that such a break cuts, in positions of the data as it is.
+
+    Args:
+        sight: looks for the values.
+        data: the bytes.
+        written: there are breaks such as those in JSON.
+        soft: see `has_soft_breaks`.
+    """
+    breaks = (*((b"\\n",) if written else ()), *((b"=\n", b"=\r\n") if soft else ()))
+    for start, end in _regions(data, breaks, reach=2 * sight.longest_bytes + 64):
+        for span in _found(sight, data[start:end]):
             yield replace(span, start=span.start + start, end=span.end + start)
 
 
-def _regions(data: bytes, *, reach: int) -> Iterator[tuple[int, int]]:
+def _regions(data: bytes, breaks: Iterable[bytes], *, reach: int) -> Iterator[tuple[int, int]]:
     """The surroundings of breaks, those that touch as one."""
     start = end = 0
-    for place in heapq.merge(*(_places(data, written) for written in (b"\\n", b"=\n", b"=\r\n"))):
+    for place in heapq.merge(*(_places(data, written) for written in breaks)):
         if place - reach > end:
             if end:
-                yield start, end
+                yield max(start, 0), end
             start = place - reach
         end = place + reach
     if end:
-        yield start, end
+        yield max(start, 0), end
 
 
 def _places(data: bytes, written: bytes) -> Iterator[int]:
@@ -49,8 +68,8 @@ def _places(data: bytes, written: bytes) -> Iterator[int]:
         place = data.find(written, place + 64)
 
 
-def _found(known: KnownValues, data: bytes) -> Iterator[Span]:
-    spans = known.sight(_without_breaks(data)).spans
+def _found(sight: Sight, data: bytes) -> Iterator[Span]:
+    spans = sight.look(_without_breaks(data)).spans
     if not spans:
         return
     cuts: list[int] = []  # where a break was, counted in the joined bytes

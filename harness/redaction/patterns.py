@@ -12,9 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation
-
 from harness.redaction.connection_strings import credential_spans, redact_connection_strings
+from harness.redaction.matcher import Matcher, literal
 
 __all__ = ["DETECTORS", "MAX_PATTERN_BYTES", "PATTERNS", "Pattern", "detected", "redact_patterns"]
 
@@ -244,14 +243,16 @@ class _Anchors:
     def __init__(self, patterns: tuple[Pattern, ...]) -> None:
         anchors = {anchor for pattern in patterns for anchor in pattern.anchors}
         anchors.add(b"@")  # of connection strings
-        self._automaton = BytesAhoCorasick(sorted(anchors), implementation=Implementation.DFA)
+        self._lengths = tuple(map(len, sorted(anchors)))
+        self._matcher = Matcher([literal(anchor) for anchor in sorted(anchors)], caseless=True)
 
     def regions(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Start and end of runs of such lines; of a very long line only the surroundings."""
         start = end = 0
-        for _, hit, after in self._automaton.find_matches_as_indexes(data.lower()):
+        for after, number in self._matcher.ends(data):
             if after <= end:
                 continue
+            hit = after - self._lengths[number]
             low = max(data.rfind(b"\n", 0, hit) + 1, hit - MAX_PATTERN_BYTES)
             newline = data.find(b"\n", after, after + MAX_PATTERN_BYTES)
             high = newline + 1 if newline >= 0 else min(len(data), after + MAX_PATTERN_BYTES)

@@ -32,11 +32,10 @@ class Redactor:
     Args:
         secrets: the values that are known; forms that give themselves away (keys,
             tokens, connection strings) are masked also without any.
-        marks: see `KnownValues`.
     """
 
-    def __init__(self, secrets: Iterable[Secret] = (), *, marks: Iterable[bytes] = ()) -> None:
-        self.known = KnownValues(secrets, marks=marks)
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self.known = KnownValues(secrets)
 
     @classmethod
     def of_process(cls, *, root: Path | None = None, secrets: Iterable[Secret] = ()) -> Redactor:

@@ -11,12 +11,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.redaction.known import KnownValues, Span
-from harness.redaction.layers import MAX_DEPTH, layer_of
-from harness.redaction.line_breaks import found_across_written_breaks
+from harness.redaction.known import Span
+from harness.redaction.layers import LAYER_MARKS, MAX_DEPTH, layer_of
+from harness.redaction.line_breaks import (
+    BREAK_MARK,
+    found_across_written_breaks,
+    has_soft_breaks,
+)
+from harness.redaction.sighting import Sight
 from harness.redaction.split_values import found_in_two_parts
 
-__all__ = ["Hit", "Searched", "search"]
+__all__ = ["SEARCH_MARKS", "Hit", "Searched", "search"]
+
+SEARCH_MARKS = (*LAYER_MARKS, BREAK_MARK)
 
 _BREAKS = b"\r\n"
 # A value that stands here as it is need not be told of encodings around it, too.
@@ -58,16 +65,17 @@ class Searched:
     truncated: bool = False
 
 
-def search(known: KnownValues, data: bytes, *, depth: int = MAX_DEPTH) -> Searched:
+def search(sight: Sight, data: bytes, *, depth: int = MAX_DEPTH) -> Searched:
     """Every known value in the bytes.
 
     Args:
-        known: the values, made with `layers.LAYER_MARKS`.
+        sight: looks for the values, made with `SEARCH_MARKS`.
         data: a block.
         depth: how many encodings may stand in each other.
     """
     joined = data.translate(None, _BREAKS)
-    sighting = known.sight(joined)
+    sighting = sight.look(joined)
+    soft = has_soft_breaks(data)
     split = list(found_in_two_parts(sighting.halves, joined, whole=sighting.spans))
     hits: list[Hit] = []
     if sighting.spans or split:
@@ -82,13 +90,15 @@ def search(known: KnownValues, data: bytes, *, depth: int = MAX_DEPTH) -> Search
             end=span.end,
             value=span.value,
         )
-        for span in found_across_written_breaks(known, data)
+        for span in found_across_written_breaks(
+            sight, data, written=BREAK_MARK.name in sighting.marks, soft=soft
+        )
         if not any(hit.start < span.end and span.start < hit.end for hit in hits)
     ]
-    layer = layer_of(data, joined, sighting.marks) if depth else None
+    layer = layer_of(data, joined, sighting.marks, soft=soft) if depth else None
     if layer is None:
         return Searched(hits=hits)
-    inside = search(known, layer.data, depth=depth - 1)
+    inside = search(sight, layer.data, depth=depth - 1)
     if inside.hits:
         direct = tuple(hits)
         place = _places(data, joined)

@@ -25,8 +25,8 @@ from contextlib import closing
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape, quoteattr
 
-from harness.redaction.known import Strength, strength
 from harness.redaction.scan import Scanner, ScanResult
+from harness.redaction.strength import Strength, strength
 from harness.secret_values import Secret
 
 __all__ = ["BENIGN", "FILES", "PLANTS", "blind_spots"]

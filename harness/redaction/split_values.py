@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.redaction.known import Half, Span
+from harness.redaction.known import Span
+from harness.redaction.sighting import Half
 
 __all__ = ["SPLIT_DISTANCE_BYTES", "found_in_two_parts"]
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.redaction import Redactor, StreamFilter
-from harness.redaction.known import Strength, strength
+from harness.redaction.strength import Strength, strength
 from harness.secret_values import Secret
 
 PASSWORD = "p4ss'w\"rd&<é/%+=x"  # pragma: allowlist secret

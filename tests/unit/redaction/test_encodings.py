@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from harness.redaction.encodings import ENCODINGS, MIN_FORM_BYTES, forms
-from harness.redaction.known import Strength, strength
+from harness.redaction.strength import Strength, strength
 
 
 def test_forms_of_a_simple_value_are_named_after_the_first_encoding() -> None:

@@ -10,13 +10,14 @@ import json
 import lzma
 import quopri
 import random
+import shlex
 import zlib
 from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 
-from harness.redaction import layers
+from harness.redaction import unescape
 from harness.redaction.scan import Scanner, ScanResult
 from harness.secret_values import Secret
 
@@ -131,17 +132,19 @@ def quoted_printable(data: bytes) -> bytes:
     return b"=3D" + b"".join(b"=%02X" % byte for byte in data)
 
 
-@pytest.mark.parametrize("rule", sorted(layers._UNESCAPERS))
+@pytest.mark.parametrize("rule", sorted(unescape.UNESCAPERS))
 def test_layers_without_one_unescaping_miss_something(
     rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each rule is needed: the control of the tests above."""
-    monkeypatch.delitem(layers._UNESCAPERS, rule)
+    monkeypatch.delitem(unescape.UNESCAPERS, rule)
     odd = VALUES[0].reveal()
     escaped = odd
     for _ in range(4):  # twice is a form of its own
         escaped = json.dumps(escaped)[1:-1]
     texts = {
+        "shell": shlex.quote(odd[::-1]).encode(),
+        "csv": shlex.quote(odd).replace('"', '""').encode(),
         "url": encoded(odd, ("json", "url")),
         "json": escaped.encode(),
         "xml": html.escape(html.escape(html.escape(odd))).encode(),

@@ -19,7 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.redaction.scan import MAX_FINDINGS_OF_A_KIND, ScanLimits, Scanner, ScanResult
+from harness.redaction.block_scan import MAX_FINDINGS_OF_A_KIND
+from harness.redaction.layers import MAX_DEPTH
+from harness.redaction.scan import ScanLimits, Scanner, ScanResult
 from harness.redaction.self_test import DETECTABLE, PLANTS
 from harness.redaction.self_test import FILES as ARCHIVES
 from harness.secret_values import Secret
@@ -288,7 +290,7 @@ def test_scan_nested_archives_are_opened_and_named() -> None:
 def test_scan_archives_beyond_the_depth_are_incomplete(pack: Callable[[bytes], bytes]) -> None:
     """An archive without end is given up by name, not followed for ever."""
     content = TOKEN.encode()
-    for _ in range(ScanLimits().archive_depth + 1):
+    for _ in range(ScanLimits().archive_depth + 1 + MAX_DEPTH):
         content = pack(content)
     result = scan(content)
     assert result.findings == []
