@@ -70,6 +70,7 @@ class Tunnel(asyncio.Protocol):
         self._room = asyncio.Event()
         self._room.set()
         self._closed = False
+        self._gone = asyncio.Event()
         keep(self._run())
 
     def data_received(self, data: bytes) -> None:
@@ -90,6 +91,7 @@ class Tunnel(asyncio.Protocol):
         """The client is gone."""
         del exc
         self._closed = True
+        self._gone.set()
         self._arrived.set()
         self._room.set()
 
@@ -125,21 +127,25 @@ class Tunnel(asyncio.Protocol):
             headers = [(canonical_name(n), v) for n, v in self._headers if n.lower() != b"host"]
             head = upgrade_head(self._method, self._url, [(b"Host", host.encode()), *headers])
             await stream.send(head)
-            both = (
-                asyncio.ensure_future(self._pass_in(stream)),
+            incoming = asyncio.ensure_future(self._pass_in(stream))
+            # Who only says no more is still told what the sandbox says.
+            ends = (
                 asyncio.ensure_future(self._pass_out(stream)),
+                asyncio.ensure_future(self._gone.wait()),
             )
             try:
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in both:
+                for task in (incoming, *ends):
                     task.cancel()
-                await asyncio.gather(*both, return_exceptions=True)
+                await asyncio.gather(incoming, *ends, return_exceptions=True)
 
     async def _pass_in(self, stream: GuestStream) -> None:
+        """Passes the client's bytes on, and that no more will come."""
         while True:
             if not self._incoming:
                 if self._closed:
+                    await stream.send_eof()
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -150,6 +156,7 @@ class Tunnel(asyncio.Protocol):
             await stream.send(data)
 
     async def _pass_out(self, stream: GuestStream) -> None:
+        """Passes the sandbox's bytes back, until it has nothing more to say nor to hear."""
         async for frame in stream:
             if isinstance(frame, bytes):
                 self._entry.bytes_out += len(frame)
@@ -157,6 +164,10 @@ class Tunnel(asyncio.Protocol):
                     self._entry.status = _status_of(frame)
                 self._transport.write(frame)
                 await self._room.wait()
+            elif frame["event"] == "eof":
+                if not self._transport.can_write_eof():
+                    break  # TLS closes both ways at once
+                self._transport.write_eof()
 
     def _refuse(self, status: int, message: str) -> None:
         self._entry.status = status

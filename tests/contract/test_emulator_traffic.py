@@ -215,6 +215,89 @@ def test_connection_that_changes_its_protocol_is_passed_through(
         assert received == sent.upper()
 
 
+HALF_SERVER = """
+import socket
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True)
+while True:
+    connection, _ = s.accept()
+    head = b""
+    while not head.endswith(b"\\r\\n\\r\\n"):
+        head += connection.recv(1)
+    connection.sendall(
+        b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: sum\\r\\nConnection: Upgrade\\r\\n\\r\\n"
+    )
+    first = b"/first" in head
+    if first:
+        connection.sendall(b"all said")
+        connection.shutdown(socket.SHUT_WR)
+    got = b""
+    while data := connection.recv(65536):
+        got += data
+    if not first:
+        connection.sendall(b"%d bytes" % len(got))
+    else:
+        open("/tmp/heard", "wb").write(got)
+    connection.close()
+"""
+
+
+@pytest.mark.parametrize("first", ["client", "sandbox"])
+def test_side_that_says_no_more_still_hears_the_other(
+    e2b_env: E2BEnvironment, sandbox: Sandbox, first: str
+) -> None:
+    """An upgraded connection may be closed one way, by either side, and used the other way."""
+    port = start_server(sandbox, HALF_SERVER)
+    url = httpx.URL(e2b_env.endpoint.env["E2B_SANDBOX_URL"])
+    path = "/first" if first == "sandbox" else "/sum"
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        connection.sendall(
+            (
+                f"GET {path} HTTP/1.1\r\nHost: {sandbox.get_host(port)}\r\n"
+                "Connection: Upgrade\r\nUpgrade: sum\r\n\r\n"
+            ).encode()
+        )
+        while connection.recv(1) != b"\n" or connection.recv(2) != b"\r\n":
+            pass
+        if first == "client":
+            connection.sendall(b"x" * 100_000)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(100, socket.MSG_WAITALL) == b"100000 bytes"
+        else:
+            assert connection.recv(100, socket.MSG_WAITALL) == b"all said"
+            connection.sendall(b"still here")
+            connection.shutdown(socket.SHUT_WR)
+            for _ in range(200):
+                if sandbox.files.exists("/tmp/heard"):  # noqa: S108 - a path in the sandbox
+                    break
+            assert sandbox.files.read("/tmp/heard") == "still here"  # noqa: S108 - a path in the sandbox
+
+
+def test_browser_of_another_origin_may_ask_and_read(
+    e2b_env: E2BEnvironment, sandbox: Sandbox
+) -> None:
+    """The API and envd answer a preflight without a key, and let a page read the answer."""
+    origin = {"Origin": "https://app.example"}
+    asking = {**origin, "Access-Control-Request-Method": "POST"}
+    api = e2b_env.endpoint.env["E2B_API_URL"] + "/v2/sandboxes"
+    answer = httpx.options(api, headers={**asking, "Access-Control-Request-Headers": "x-api-key"})
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "X-Api-Key" in answer.headers["access-control-allow-headers"].split(",")
+    key = {"X-API-Key": e2b_env.endpoint.env["E2B_API_KEY"]}
+    listed = httpx.get(api, headers={**origin, **key})
+    assert listed.headers["access-control-allow-origin"] == "*"
+    assert "X-Next-Token" in listed.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in httpx.get(api, headers=key).headers
+    refused = httpx.get(api, headers=origin)
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
+    to_envd = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": "49983"}
+    wanted = {"Access-Control-Request-Headers": "x-access-token"}
+    envd = e2b_env.endpoint.env["E2B_SANDBOX_URL"] + "/process.Process/List"
+    answer = httpx.options(envd, headers={**asking, **to_envd, **wanted})
+    assert answer.headers["access-control-allow-headers"] == "x-access-token"
+    assert answer.headers["access-control-allow-methods"] == "POST"
+
+
 def test_request_to_the_api_may_name_a_sandbox_in_its_headers(
     make_sandbox: Callable[..., Sandbox], e2b_env: E2BEnvironment
 ) -> None:

@@ -19,6 +19,7 @@ from harness.emulator.control_plane.tag_routes import TagRoutes
 from harness.emulator.control_plane.team_routes import TeamRoutes
 from harness.emulator.control_plane.template_routes import TemplateRoutes
 from harness.emulator.control_plane.volume_routes import CONTENT_PREFIX, VolumeRoutes
+from harness.emulator.cors import api_preflight, open_to_browsers
 from harness.emulator.exchange import exchange_of
 from harness.emulator.routes import Asks, Route, RouteTable
 from harness.emulator.service import EmulatedService
@@ -63,10 +64,14 @@ class ControlPlane:
     async def answer(self, request: Request) -> Response:
         """The answer to one request; every refusal is JSON."""
         exchange_of(request).entry.area = "api"
+        preflight = api_preflight(request)
+        if preflight is not None:
+            return preflight
         try:
-            return await self._dispatch(request)
+            answer = await self._dispatch(request)
         except ApiError as error:
-            return error_answer(error)
+            answer = error_answer(error)
+        return open_to_browsers(request, answer, envd=False)
 
     def reset(self) -> None:
         """Forgets what was remembered between requests."""

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, error_answer, proxy_error
+from harness.emulator.cors import envd_preflight, open_to_browsers
 from harness.emulator.envd.call_log import CallLog
 from harness.emulator.envd.caller import Caller, check_file_access, check_token
 from harness.emulator.envd.files import download, file_error, upload
@@ -62,14 +63,17 @@ class Envd:
         exchange_of(request).entry.area = "envd"
         if request.url.path in _INTERNAL:
             return proxy_error(request, 404, _RESERVED, path=request.url.path)
+        preflight = envd_preflight(request)
+        if preflight is not None:
+            return preflight
         try:
-            return await self._dispatch(request, life)
+            answer = await self._dispatch(request, life)
         except ApiError as error:
             answer = error_answer(error)
             answer.headers["x-content-type-options"] = "nosniff"
-            return answer
         except GuestError as error:
-            return error_answer(file_error(error))
+            answer = error_answer(file_error(error))
+        return open_to_browsers(request, answer, envd=True)
 
     async def close(self) -> None:
         """Ends what outlives a request."""
