@@ -101,11 +101,16 @@ def compare_case(
         remote_noise=theirs.deltas,
         broken=broken,
         unkept=unkept,
-        steps=len(steps_of(first, remote)),
+        steps=max(len(steps_of(first, remote)), _configured_steps(first)),
         local_s=first.result.duration_s,
         remote_s=remote.result.duration_s,
         unseen=("wire",) if remote.wire is None else (),
     )
+
+
+def _configured_steps(evidence: Evidence) -> int:
+    """Each step has a configuration, also one that a run never came to."""
+    return sum(file.role is FileRole.CFG for file in evidence.files)
 
 
 def why_broken(evidence: Evidence) -> str | None:

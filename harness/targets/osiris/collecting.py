@@ -51,6 +51,7 @@ def collect_left_behind(
     endpoint: Endpoint | None = None,
     sandbox_ids: Sequence[str] = (),
     words: str | None = None,
+    refused: bool = False,
 ) -> LeftBehind:
     """Copies output data into the run's folder, and tells what the run was given.
 
@@ -59,19 +60,22 @@ def collect_left_behind(
 
     Args:
         project: where the product ran.
-        case: what ran.
+        case: what ran; bad weather may keep it from having a sandbox at all.
         context: the run's own folder.
         variables: names of what the user had set.
         endpoint: where its sandboxes were; None on the local side.
         sandbox_ids: those that are known, in order.
         words: what the product said, for a message.
+        refused: the product refused to begin, so that there need not be a sandbox.
     """
     outputs = context.base_path / _OUTPUTS
     if endpoint is None:
         project.copy_outputs(outputs)
         return LeftBehind(outputs=outputs, wire=given_here(case, variables))
     try:
-        sandbox, left_out = _after_image(endpoint, case, context, sandbox_ids, words)
+        sandbox, left_out = None, dict[str, str]()
+        if sandbox_ids or not (refused or case.faults):
+            sandbox, left_out = _after_image(endpoint, context, sandbox_ids, words)
         entries = read_ledger(endpoint)
     except BrokenError as error:
         project.copy_outputs(outputs)
@@ -108,21 +112,16 @@ def volatile_of(context: ExecutionContext, sandbox_ids: Sequence[str]) -> dict[s
 
 def _after_image(
     endpoint: Endpoint,
-    case: PipelineCase,
     context: ExecutionContext,
     sandbox_ids: Sequence[str],
     words: str | None,
-) -> tuple[Path | None, dict[str, str]]:
+) -> tuple[Path, dict[str, str]]:
     """The home folder of the last sandbox, and what of it was left out.
-
-    None where bad weather kept the product from having a sandbox at all.
 
     Raises:
         BrokenError: if there is none to be had.
     """
     if not sandbox_ids:
-        if case.faults:
-            return None, {}
         raise BrokenError(
             f"the product never had a sandbox; it said: {words}",
             expected="a sandbox for every run on the E2B side",

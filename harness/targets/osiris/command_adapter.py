@@ -36,6 +36,7 @@ __all__ = ["CommandLineAdapter"]
 
 _TIMED_OUT = 124  # as timeout(1) says it
 _SIGNALLED = 128
+_REFUSED = 2  # as `osiris run` says it of a wrong option and of what does not compile
 # Source: osiris 0.5.7 remote/e2b_transparent_proxy.py _create_sandbox.
 _SANDBOX = re.compile(r"Sandbox created: (\S+)")
 
@@ -160,6 +161,7 @@ class CommandLineAdapter:
             endpoint=self._endpoint,
             sandbox_ids=run.sandbox_ids,
             words=run.result.error_message,
+            refused=run.result.exit_code == _REFUSED,
         )
         return CollectedArtifacts(
             outputs_dir=left.outputs,
@@ -250,11 +252,20 @@ def _result(
         exit_code=_TIMED_OUT if code is None else (_SIGNALLED - code if signalled else code),
         duration_s=duration_s,
         error_message=error,
-        step_results=dict(document) if document is not None else None,
+        step_results=None if document is None else _told(document),
         stdout=without_document(process.stdout),
         stderr=process.stderr,
         timed_out=code is None,
     )
+
+
+def _told(document: Mapping[str, Json]) -> dict[str, Json]:
+    """The command's answer, its parts of the duration by names that say what they are."""
+    told = dict(document)
+    parts = told.get("duration")
+    if isinstance(parts, dict):
+        told["duration"] = {f"{name}_duration": value for name, value in parts.items()}
+    return told
 
 
 def _out_of_order(context: ExecutionContext) -> UsageError:
