@@ -16,6 +16,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from harness.emulator.api_error import ApiError
+
 __all__ = [
     "ApiError",
     "JsonAnswer",
@@ -28,31 +30,6 @@ __all__ = [
 JSON_TYPE = "application/json; charset=utf-8"
 _BROWSER = re.compile(r"mozilla|chrome|safari|firefox|edge|opera|msie", re.IGNORECASE)
 _SCRIPTED = frozenset({"cors", "no-cors", "same-origin", "websocket"})
-
-
-class ApiError(Exception):
-    """A refusal with E2B's status, words and headers.
-
-    Args:
-        status: the HTTP status, also the body's `code`.
-        message: the body's `message`.
-        error_code: the body's `error_code`, left out where None.
-        headers: further response headers.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        error_code: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.error_code = error_code
-        self.headers = dict(headers or {})
 
 
 class JsonAnswer(Response):

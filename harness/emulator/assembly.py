@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.emulator.after_images import AfterImages
 from harness.emulator.builds import Builder, Uploads
-from harness.emulator.catalogue import BUILT_IN_NAMES, Catalogue
+from harness.emulator.catalogue import Catalogue
 from harness.emulator.chronicle import Chronicle
 from harness.emulator.credentials import Credentials, new_id, seed_ids
 from harness.emulator.faults import Faults
@@ -24,7 +24,6 @@ from harness.emulator.serve_options import ServeOptions
 from harness.emulator.service import EmulatedService
 from harness.emulator.service_clock import ServiceClock
 from harness.emulator.snapshots import Snapshots
-from harness.emulator.templates import TemplateEnvironment
 from harness.emulator.volumes import Volumes
 
 __all__ = ["assemble"]
@@ -34,28 +33,24 @@ _LOG = logging.getLogger("harness.emulator")
 
 @contextlib.asynccontextmanager
 async def assemble(
-    options: ServeOptions, folder: Path, port: int
+    options: ServeOptions, folder: Path, port: int, *, host: SandboxHost | None = None
 ) -> AsyncIterator[EmulatedService]:
-    """An emulator that answers to nobody yet; at the end every sandbox is gone.
+    """An emulator that answers to nobody yet; at the end it starts no more sandboxes.
 
     Args:
         options: how it is to run.
         folder: where it keeps its state.
         port: where it will listen, for its answers to say.
+        host: starts its sandboxes; None opens one, and with that all of them end.
 
     Raises:
         BrokenError: this machine cannot isolate sandboxes.
     """
-    host = SandboxHost(
-        folder,
-        mode=options.isolation,
-        templates=_templates(options),
-        pool_size=options.pool_size,
-        pool_network=options.network,
-    )
     clock = ServiceClock()
     chronicle = Chronicle(clock)
-    async with host:
+    async with contextlib.AsyncExitStack() as stack:
+        if host is None:
+            host = await stack.enter_async_context(options.host(folder))
         after_images = AfterImages(host)
         volumes = Volumes(folder / "volumes")
         sandboxes = Sandboxes(
@@ -104,12 +99,6 @@ async def assemble(
             await _ended(expiry, "sandboxes no longer expired")
             await builder.close()
             await sandboxes.close()
-
-
-def _templates(options: ServeOptions) -> dict[str, TemplateEnvironment]:
-    if options.environment is None:
-        return {}
-    return dict.fromkeys(BUILT_IN_NAMES, options.environment)
 
 
 async def _ended(task: asyncio.Task[None], failure: str) -> None:

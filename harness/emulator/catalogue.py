@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.clock import Clock, SystemClock
-from harness.emulator.answers import ApiError
+from harness.emulator.api_error import ApiError
 from harness.emulator.credentials import new_id, new_uuid
 from harness.emulator.template_records import (
     Build,

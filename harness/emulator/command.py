@@ -8,21 +8,23 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.clock import format_instant
 from harness.emulator.internet import Internet
-from harness.emulator.internet_document import parse_internet
 from harness.emulator.interpreter import INTERPRETER_PACKAGES
 from harness.emulator.isolation import IsolationMode, Network
-from harness.emulator.ledger import Entry
 from harness.emulator.plans import Plan
-from harness.emulator.serve import Running, serve
+from harness.emulator.serve import serve
 from harness.emulator.serve_options import ServeOptions
 from harness.emulator.templates import DEFAULT_PACKAGES, TemplateEnvironment, ensure_template
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.emulator.doors import Running
+    from harness.emulator.ledger import Entry
 
 __all__ = ["app", "template_folder"]
 
@@ -164,6 +166,8 @@ def _internet(file: Path | None, isolation: IsolationMode, network: Network) -> 
             expected=f"a JSON file at {file}",
             next_step="write the file, as docs/reference/emulator.md shows it",
         ) from error
+    from harness.emulator.internet_document import parse_internet  # noqa: PLC0415 - rarely asked for
+
     return parse_internet(document)
 
 

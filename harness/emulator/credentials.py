@@ -15,7 +15,7 @@ import string
 import uuid
 from datetime import datetime
 
-from harness.emulator.answers import ApiError
+from harness.emulator.api_error import ApiError
 
 __all__ = [
     "Credentials",

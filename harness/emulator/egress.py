@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
-from harness.emulator.answers import ApiError
+from harness.emulator.api_error import ApiError
 from harness.emulator.life import NewSandbox
 
 __all__ = [

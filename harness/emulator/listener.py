@@ -23,41 +23,12 @@ from harness.emulator.exchange import TRANSPORT_KEY
 from harness.emulator.routing import BadTargetError, Target, target_of
 from harness.emulator.service import EmulatedService
 from harness.emulator.tunnel import Tunnel
-from harness.errors import BrokenError
 
-__all__ = ["HOST", "Application", "Listener", "bind"]
+__all__ = ["Application", "Listener"]
 
-HOST = "127.0.0.1"
 # Longer than clients keep idle connections: who closes first decides who gets the error.
 KEEP_ALIVE_S = 700
-BACKLOG = 2048
 CLOSE_DEADLINE_S = 2.0
-
-
-def bind(port: int) -> socket.socket:
-    """A socket on the loopback address.
-
-    Args:
-        port: which; 0 takes any free one.
-
-    Raises:
-        BrokenError: where the port is taken, or may not be had.
-    """
-    # With the protocol named, asyncio turns Nagle's algorithm off for each connection.
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((HOST, port))
-        sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise BrokenError(
-            f"port {port} on {HOST} cannot be had: {error.strerror or error}",
-            expected="a free port for the emulator",
-            next_step="harness emulator serve --port 0",
-        ) from error
-    sock.setblocking(False)
-    return sock
 
 
 class Application(Protocol):
@@ -66,11 +37,9 @@ class Application(Protocol):
     @property
     def service(self) -> EmulatedService:
         """The emulator."""
-        ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        ...
 
 
 class _Protocol(HttpToolsProtocol):

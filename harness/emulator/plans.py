@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.clock import Clock
-from harness.emulator.answers import ApiError
+from harness.emulator.api_error import ApiError
 
 __all__ = ["CreationRate", "Plan", "PlanLimits"]
 

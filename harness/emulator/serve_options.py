@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.emulator.catalogue import BUILT_IN_NAMES
 from harness.emulator.internet import Internet
-from harness.emulator.isolation import IsolationMode, Network
+from harness.emulator.isolation import IsolationMode, Network, SandboxHost
 from harness.emulator.plans import Plan
 from harness.emulator.templates import TemplateEnvironment
 
@@ -55,3 +56,18 @@ class ServeOptions:
     parent_pid: int | None = None
     seed: int | None = None
     sign_in: bool = False
+
+    def host(self, folder: Path) -> SandboxHost:
+        """What starts the sandboxes, not yet opened.
+
+        Args:
+            folder: where they keep their files.
+        """
+        known = {} if self.environment is None else dict.fromkeys(BUILT_IN_NAMES, self.environment)
+        return SandboxHost(
+            folder,
+            mode=self.isolation,
+            templates=known,
+            pool_size=self.pool_size,
+            pool_network=self.network,
+        )

@@ -27,7 +27,8 @@ from harness.clock import ManualClock, SystemClock
 from harness.emulator.assembly import assemble
 from harness.emulator.isolation import Sandbox
 from harness.emulator.life import NewSandbox, SandboxLife, SandboxState
-from harness.emulator.listener import Listener, bind
+from harness.emulator.listener import Listener
+from harness.emulator.loopback import bind
 from harness.emulator.serve_options import ServeOptions
 from harness.emulator.server import EmulatorApplication
 from harness.emulator.template_records import Template

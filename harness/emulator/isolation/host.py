@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from harness.emulator.isolation.after_image import AfterImage
 from harness.emulator.isolation.bubblewrap import explain_refusal
@@ -30,6 +30,8 @@ from harness.emulator.templates import TemplateEnvironment
 from harness.errors import BrokenError
 
 __all__ = ["SandboxHost"]
+
+T = TypeVar("T")
 
 _START_TIMEOUT_S = 30.0
 _DEFAULT_LIMITS = Limits()
@@ -78,6 +80,7 @@ class SandboxHost:
         self._sandboxes: dict[str, Sandbox] = {}
         self._started: dict[str, tuple[Kind, Sequence[VolumeMount]]] = {}
         self._starting: set[str] = set()
+        self._writing: set[asyncio.Future[Any]] = set()
         self._closing = False
         self._workshop: Workshop
         self._kinds: Kinds
@@ -282,11 +285,11 @@ class SandboxHost:
         """A started sandbox whose agent answers, without an identity yet."""
         boot_id = str(uuid.uuid4())
         if layer is None and not mounts:
-            job = await asyncio.to_thread(kind.prepare, folder, boot_id)
+            job = await self._on_thread(kind.prepare, folder, boot_id)
         else:
             await asyncio.to_thread(folder.mkdir, mode=0o700)
             if layer is None:
-                await asyncio.to_thread(kind.write_files, folder)
+                await self._on_thread(kind.write_files, folder)
             else:
                 await copy_tree(layer, folder / "root")
             job = kind.job(folder, boot_id, mounts)
@@ -295,6 +298,18 @@ class SandboxHost:
         except BrokenError:
             await asyncio.to_thread(delete_tree, folder)
             raise
+
+    async def _on_thread(self, write: Callable[..., T], *arguments: object) -> T:
+        """Writes files on a thread; where the caller gives up, the host's end still waits."""
+        writing = asyncio.get_running_loop().run_in_executor(None, write, *arguments)
+        self._writing.add(writing)
+        writing.add_done_callback(self._written)
+        return await asyncio.shield(writing)
+
+    def _written(self, writing: asyncio.Future[Any]) -> None:
+        self._writing.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # whoever awaited it has it; nobody else is to be warned
 
     async def _launch(self, job: Job, folder: Path, boot_id: str) -> Sandbox:
         launched = self._launcher.start(job)
@@ -320,6 +335,7 @@ class SandboxHost:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._refill
         await self._launcher.close()
+        await asyncio.gather(*self._writing, return_exceptions=True)
         waiting = [sandbox for sandboxes in self._pool.values() for sandbox in sandboxes]
         for sandbox in (*self._sandboxes.values(), *waiting):
             await sandbox.wait_dead()

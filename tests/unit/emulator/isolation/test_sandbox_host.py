@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from guest_lab import Guest, Lab, collect, eventually, opened_lab, processes_with
 
-from harness.emulator.isolation import IsolationMode, SandboxGoneError, SandboxHost
+from harness.emulator.isolation import IsolationMode, SandboxGoneError, SandboxHost, bubblewrap
 from harness.emulator.isolation.bubblewrap import explain_refusal
+from harness.emulator.isolation.launch import LauncherProcess
+from harness.emulator.isolation.skeleton import Skeleton
 from harness.emulator.isolation.user_ids import can_map_range
 from harness.errors import BrokenError
 
@@ -47,6 +50,21 @@ sys.stdin.read()
 Path("/proc/sys/user/max_user_namespaces").write_text("0")
 asyncio.run(SandboxHost(Path(sys.argv[1]), pool_size=0).__aenter__())
 """
+
+
+class Hesitant(Skeleton):
+    """Writes the files of the second sandbox while the host is being closed, and after that."""
+
+    closing = threading.Event()
+    writes = 0
+
+    def write(self, root: Path) -> None:
+        Hesitant.writes += 1
+        super().write(root)
+        if Hesitant.writes > 1:
+            assert Hesitant.closing.wait(30)
+            for number in range(2000):
+                (root / f"late-{number}").write_bytes(b"x")
 
 
 def mounts() -> int:
@@ -194,6 +212,29 @@ def test_files_that_the_sandbox_locked_are_read_and_deleted(hostile_files: Guest
     hostile_files.lab.do(lambda: hostile_files.lab.host.discard(hostile_files.sandbox.sandbox_id))
     assert not folder.exists()
     assert hostile_files.lab.host.after_image(hostile_files.sandbox.sandbox_id) is None
+
+
+def test_host_closed_while_its_pool_fills_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that a thread still writes are waited for, then deleted with all others."""
+    monkeypatch.setattr(bubblewrap, "Skeleton", Hesitant)
+    close = LauncherProcess.close
+
+    async def close_and_say(launcher: LauncherProcess) -> None:
+        await close(launcher)
+        Hesitant.closing.set()
+
+    monkeypatch.setattr(LauncherProcess, "close", close_and_say)
+
+    async def open_and_close() -> None:
+        async with SandboxHost(tmp_path / "state", pool_size=2):
+            while Hesitant.writes < 2:  # noqa: ASYNC110 - a thread counts, and tells nobody
+                await asyncio.sleep(0)
+
+    asyncio.run(open_and_close())
+    assert Hesitant.writes == 2
+    assert not [*(tmp_path / "state").iterdir()]
 
 
 def test_closed_host_leaves_only_after_images(tmp_path: Path) -> None:
