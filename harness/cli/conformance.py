@@ -1,4 +1,4 @@
-"""`harness conformance …`: E2B's own public suite against the emulator."""
+"""`harness conformance …`: E2B's own public suites against the emulator."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from harness.model.outcome import Outcome
 from harness.settings import Settings
 from harness.workflow.conformance import Conformance, ConformancePlan, run_conformance
+from harness.workflow.conformance_suite import CODE_INTERPRETER, PYTHON_SDK
 
 __all__ = ["app"]
 
@@ -30,15 +31,32 @@ def _noun() -> None:
 )
 def run_command(
     context: typer.Context,
-    checkout: Annotated[Path, typer.Argument(help="A checkout or repository of e2b-dev/E2B.")],
+    checkout: Annotated[
+        Path,
+        typer.Argument(
+            help="A checkout or repository of e2b-dev/E2B, or, with --interpreter, of "
+            "e2b-dev/code-interpreter."
+        ),
+    ],
     *,
+    interpreter: Annotated[
+        bool, typer.Option("--interpreter", help="Run the code interpreter's own suite.")
+    ] = False,
     ref: Annotated[
         str | None, typer.Option(help="The tag or commit whose tests are taken.")
     ] = None,
     sdk: Annotated[
         str | None, typer.Option(help="The SDK's version, or newest; the tests' own by default.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that run tests.")] = 4,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=64, help="Processes that run tests: 16, or 4 that run code, by default."
+        ),
+    ] = None,
+    runs: Annotated[
+        int, typer.Option(min=1, max=100, help="How often; only what passes each time counts.")
+    ] = 1,
     no_root: Annotated[
         bool, typer.Option("--no-root", help="Run the emulator as an ordinary user.")
     ] = False,
@@ -51,9 +69,11 @@ def run_command(
     settings = Settings.load()
     plan = ConformancePlan(
         checkout=checkout,
+        origin=CODE_INTERPRETER if interpreter else PYTHON_SDK,
         ref=ref,
         sdk=sdk,
         workers=workers,
+        runs=runs,
         no_root=no_root,
         arguments=tuple(context.args),
         emulator_arguments=tuple(emulator_option or ()),
@@ -84,13 +104,24 @@ def _print(found: Conformance, settings: Settings) -> None:
     ]
     table.add_row("all", *map(str, sums), style="bold")
     console.print(table)
+    details = found.verdict.details
+    whose = "an ordinary user" if details["ordinary_user"] else "root"
     console.print(
-        f"suite {found.suite_version}, e2b {found.sdk_version}; "
+        f"suite {found.suite_version} of {details['repository']}, SDK {found.sdk_version}, "
+        f"{details['workers']} workers, as {whose}; "
         f"{found.vacuous} tests pass without a server and are not counted"
     )
+    for number, run in enumerate(found.runs, 1):
+        console.print(f"run {number}: {run.passed} of {run.feasible} in {run.duration_s:.0f} s")
+    if found.twins:
+        console.print(
+            f"{found.twins} tests that only deny fail where nothing is denied, as they must"
+        )
     for check in found.verdict.checks:
-        if check.outcome is Outcome.FAILED:
+        if check.outcome in {Outcome.FAILED, Outcome.BROKEN}:
             first = check.reason.partition("\n")[0]
-            console.print(f"[red]failed[/] {check.name}: ", end="")
+            console.print(f"[red]{check.outcome}[/] {check.name}: ", end="", markup=True)
             console.print(first, markup=False)
+        elif check.reason.startswith("left out, but passes"):
+            console.print(f"{check.name}: {check.reason}", markup=False)
     console.print(f"{found.verdict.outcome}; reports: {settings.reports / found.verdict.session}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +12,17 @@ from harness.model.run import Json
 from harness.model.verdict import Check
 from harness.workflow.conformance_suite import OTHER_AREA, Sorting
 
-__all__ = ["AreaFigures", "TestResult", "checks_of_results", "figures_of", "read_results"]
+__all__ = [
+    "AreaFigures",
+    "TestResult",
+    "checks_of_results",
+    "combined",
+    "figures_of",
+    "read_results",
+]
 
 SKIPPED_BY_SUITE = "skipped by the suite itself: "
+_BADNESS = {"passed": 0, "skipped": 1, "failed": 2}
 DIED = "pytest ended in the middle of it; see pytest.txt beside the verdict"
 
 
@@ -90,6 +98,21 @@ def read_results(record: Path) -> dict[str, TestResult]:
     for nodeid in under_way:
         results[nodeid] = replace(results[nodeid], outcome="failed", text=DIED)
     return results
+
+
+def combined(runs: Sequence[Mapping[str, TestResult]]) -> dict[str, TestResult]:
+    """One result a test over several runs: its worst, with the number of the run it is from."""
+    found: dict[str, TestResult] = {}
+    for number, run in enumerate(runs, 1):
+        for nodeid, result in run.items():
+            before = found.get(nodeid)
+            if before is not None and _BADNESS[before.outcome] >= _BADNESS[result.outcome]:
+                continue
+            told = len(runs) > 1 and result.outcome == "failed"
+            # As pytest marks an error, so that it stands with the reason.
+            where = f"\nE   in run {number} of {len(runs)}" if told else ""
+            found[nodeid] = replace(result, text=result.text + where)
+    return found
 
 
 def checks_of_results(results: Iterable[TestResult], sorting: Sorting) -> tuple[Check, ...]:

@@ -58,7 +58,13 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    root: Path, tmp_path: Path, source: str, *arguments: str, sdk: str | None = None
+    root: Path,
+    tmp_path: Path,
+    source: str,
+    *,
+    sdk: str | None = None,
+    runs: int = 1,
+    sorting: Sorting = SORTING,
 ) -> Conformance:
     package = tmp_path / "packages" / "python-sdk"
     (package / "tests").mkdir(parents=True, exist_ok=True)
@@ -66,8 +72,8 @@ def run(
     (package / "pytest.ini").write_text("[pytest]\n")
     (package / "pyproject.toml").write_text(MANIFEST)
     settings = Settings.load(root=root, environ={})
-    plan = ConformancePlan(checkout=tmp_path, workers=1, sdk=sdk, arguments=arguments)
-    return run_conformance(plan, settings, say=print, sorting=SORTING)
+    plan = ConformancePlan(checkout=tmp_path, workers=1, sdk=sdk, runs=runs)
+    return run_conformance(plan, settings, say=print, sorting=sorting)
 
 
 def test_conformance_counts_what_a_server_is_needed_for(environments: Path, tmp_path: Path) -> None:
@@ -138,3 +144,62 @@ def test_conformance_with_another_sdk_counts_no_unit_test_that_it_breaks(
     assert [check.name for check in found.verdict.checks] == ["tests/test_all.py::test_it"]
     assert found.verdict.exit_code is ExitCode.PASSED
     assert (found.suite_version, found.sdk_version) == (SDK, "2.57.0")
+
+
+DENYING = """
+import pytest
+from e2b import CommandExitException, Sandbox
+
+CURL = "curl -sS --max-time 5 https://8.8.8.8"
+
+def test_denied():
+    with Sandbox.create(network={"deny_out": ["8.8.8.8"]}) as sandbox:
+        with pytest.raises(CommandExitException):
+            sandbox.commands.run(CURL)
+
+def test_denied_vacuously():
+    with Sandbox.create(network={"deny_out": ["8.8.8.8"]}) as sandbox:
+        with pytest.raises(CommandExitException):
+            sandbox.commands.run("false")
+
+def test_reached():
+    with Sandbox.create() as sandbox:
+        assert sandbox.commands.run(CURL + " -w '%{http_code}'").stdout == "302"
+"""
+
+
+def test_conformance_proves_by_an_allowed_twin_that_a_denial_denies(
+    environments: Path, tmp_path: Path
+) -> None:
+    """A test that passes although nothing is denied is broken, and so is the verdict."""
+    sorting = Sorting(areas=(("all", ("*",)),), left_out=(), deny_only=("*::test_denied*",))
+    found = run(environments, tmp_path, DENYING, sorting=sorting)
+    outcomes = {check.name.partition("::")[2]: check.outcome for check in found.verdict.checks}
+    assert outcomes == {
+        "test_denied": Outcome.PASSED,
+        "test_denied [allowed twin]": Outcome.PASSED,
+        "test_denied_vacuously": Outcome.PASSED,
+        "test_denied_vacuously [allowed twin]": Outcome.BROKEN,
+        "test_reached": Outcome.PASSED,
+    }
+    assert found.twins == 1
+    assert found.verdict.exit_code is ExitCode.BROKEN
+
+
+def test_conformance_counts_what_passes_in_every_run(environments: Path, tmp_path: Path) -> None:
+    """A test that fails once in several runs has failed, and says in which."""
+    marker = tmp_path / "seen"
+    source = (
+        "from pathlib import Path\nfrom e2b import Sandbox\n\n"
+        "def test_steady():\n    Sandbox.create().kill()\n\n"
+        "def test_shaky():\n    Sandbox.create().kill()\n"
+        f"    seen = Path({str(marker)!r})\n    first = not seen.exists()\n    seen.touch()\n"
+        "    assert first\n"
+    )
+    found = run(environments, tmp_path, source, runs=2)
+    outcomes = {check.name.partition("::")[2]: check for check in found.verdict.checks}
+    assert outcomes["test_steady"].outcome is Outcome.PASSED
+    assert outcomes["test_shaky"].outcome is Outcome.FAILED
+    assert "run 2 of 2" in outcomes["test_shaky"].reason
+    assert [(row.passed, row.feasible) for row in found.runs] == [(2, 2), (1, 2)]
+    assert [(row.passed, row.feasible) for row in found.figures] == [(1, 2)]

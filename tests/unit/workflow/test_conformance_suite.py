@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.workflow.conformance_suite import LeftOut, Sorting, take_suite
+from harness.workflow.conformance_suite import (
+    CODE_INTERPRETER,
+    PYTHON_SDK,
+    LeftOut,
+    Origin,
+    Sorting,
+    take_suite,
+)
 
 MANIFEST = """
 [project]
@@ -94,16 +101,68 @@ def test_area_of_a_test_is_by_its_place(nodeid: str, area: str) -> None:
     assert Sorting.load().area(nodeid) == area
 
 
-def test_left_out_list_gives_a_reason_each() -> None:
-    """Nothing is left out silently, and a test beside the patterns counts."""
-    sorting = Sorting.load()
+@pytest.mark.parametrize("origin", [PYTHON_SDK, CODE_INTERPRETER], ids=lambda o: o.distribution)
+def test_left_out_list_gives_a_reason_each(origin: Origin) -> None:
+    """Nothing is left out silently."""
+    sorting = Sorting.load(origin)
     assert all(isinstance(row, LeftOut) and len(row.reason) > 20 for row in sorting.left_out)
-    assert sorting.why_left_out("tests/sync/sandbox_sync/test_network.py::test_deny_all_traffic")
-    assert sorting.why_left_out("tests/sync/sandbox_sync/files/test_read.py::test_read") is None
 
 
-def test_tests_by_public_host_name_are_attached_by_proxy() -> None:
-    """They alone need what no resolver knows."""
+def test_nothing_is_left_out_of_the_sdks_suite() -> None:
+    """What asks the internet counts, too: a stand-in answers."""
+    assert Sorting.load().left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "counts"),
+    [
+        ("tests/sync/env_vars/test_r.py::test_env_vars_overwrite", False),
+        ("tests/sync/env_vars/test_python.py::test_env_vars_overwrite", True),
+        ("tests/async/test_async_default_kernels.py::test_java_kernel", False),
+        ("tests/async/test_async_default_kernels.py::test_js_kernel", True),
+        ("tests/sync/test_cwd.py::test_cwd_r", False),
+        ("tests/sync/test_reconnect.py::test_reconnect", True),
+    ],
+)
+def test_of_the_interpreters_suite_r_and_java_alone_are_left_out(
+    nodeid: str,
+    counts: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """A pattern takes nothing beside it along."""
+    sorting = Sorting.load(CODE_INTERPRETER)
+    assert (sorting.why_left_out(nodeid) is None) is counts
+    assert (sorting.area(nodeid) == "R and Java") is not counts
+
+
+def test_suite_of_the_interpreter_is_taken_with_what_its_lock_names(tmp_path: Path) -> None:
+    """Its manifest is Poetry's, and the e2b that its own version was tested with is known."""
+    package = tmp_path / "repo" / "python"
+    (package / "tests").mkdir(parents=True)
+    (package / "tests" / "test_a.py").write_text("def test_a(): pass\n")
+    (package / "pytest.ini").write_text("[pytest]\n")
+    (package / "pyproject.toml").write_text(
+        '[tool.poetry]\nversion = "2.9.1"\n[tool.poetry.group.dev.dependencies]\n'
+        'pytest = "^9.0.3"\nruff = "^0.11"\nmatplotlib = { version = "^3" }\n'
+    )
+    (package / "poetry.lock").write_text('[[package]]\nname = "e2b"\nversion = "2.39.1"\n')
+    into = tmp_path / "suite"
+    into.mkdir()
+    suite = take_suite(tmp_path / "repo", into, origin=CODE_INTERPRETER)
+    assert (suite.version, suite.requirements, suite.locked) == (
+        "2.9.1",
+        ("pytest>=9.0.3",),
+        ("e2b==2.39.1",),
+    )
+    assert {path.name for path in into.iterdir()} == {"tests", "pytest.ini"}
+
+
+def test_tests_are_attached_as_they_need_it() -> None:
+    """Public host names, a neighbour, and a twin that may all: each by the test's place."""
     sorting = Sorting.load()
+    network = "tests/sync/sandbox_sync/test_network.py::"
     assert sorting.is_by_name("tests/sync/sandbox_sync/test_host.py::test_ping_server")
     assert not sorting.is_by_name("tests/sync/sandbox_sync/files/test_read.py::test_read_file")
+    assert sorting.needs_httpbin(f"{network}test_firewall_transform_injects_headers")
+    assert not sorting.needs_httpbin(f"{network}test_deny_all_traffic")
+    assert sorting.only_denies(f"{network}test_deny_all_traffic")
+    assert not sorting.only_denies(f"{network}test_deny_specific_ip")
