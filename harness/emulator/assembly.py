@@ -47,7 +47,7 @@ async def assemble(
         BrokenError: this machine cannot isolate sandboxes.
     """
     clock = ServiceClock()
-    chronicle = Chronicle(clock)
+    chronicle, secrets = Chronicle(clock), SecretStore(clock)
     async with contextlib.AsyncExitStack() as stack:
         if host is None:
             host = await stack.enter_async_context(options.host(folder))
@@ -63,6 +63,7 @@ async def assemble(
             volumes=volumes,
             internet=options.internet,
             chronicle=chronicle,
+            secret=secrets.value,
         )
         figures = Figures(clock, sandboxes.alive)
         catalogue = Catalogue(clock=clock)
@@ -80,7 +81,7 @@ async def assemble(
                 catalogue=catalogue,
                 builder=builder,
                 volumes=volumes,
-                secrets=SecretStore(clock),
+                secrets=secrets,
                 sandboxes=sandboxes,
                 snapshots=Snapshots(host, sandboxes, catalogue),
                 after_images=after_images,

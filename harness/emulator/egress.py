@@ -7,13 +7,14 @@ e2b/sandbox/sandbox_api.py (SandboxNetworkOpts): allow beats deny.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
 from harness.emulator.api_error import ApiError
 from harness.emulator.life import NewSandbox
+from harness.emulator.placeholders import check_placeholders
 
 __all__ = [
     "ALL_TRAFFIC",
@@ -27,6 +28,7 @@ __all__ = [
 
 ALL_TRAFFIC = "0.0.0.0/0"
 _EGRESS_FIELDS = ("allowOut", "denyOut", "rules", "dnsServers", "egressProxy")
+_MALFORMED = "Network transform header contains a malformed E2B placeholder."
 _DOMAINS_NEED_BLOCK = (
     "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out "
     "to block all other traffic."
@@ -42,12 +44,14 @@ class EgressRules:
         deny: addresses and networks that are not reached.
         internet: False denies all that is not allowed by name or address.
         headers: by host (a name, a wildcard, an address or a network), what is set in requests.
+        fill: fills the placeholders of a header's value.
     """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     internet: bool = True
     headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fill: Callable[[str], str] = str
 
     def permits(self, address: str, names: Iterable[str] = ()) -> bool:
         """Whether a connection is let out.
@@ -62,12 +66,16 @@ class EgressRules:
         return self.internet and not any(_is_meant(entry, target, known) for entry in self.deny)
 
     def headers_for(self, address: str, names: Iterable[str] = ()) -> dict[str, str]:
-        """What is set in requests to a host; empty where nothing is."""
+        """What is set in requests to a host; empty where nothing is.
+
+        Raises:
+            UnknownSecretError: a header names a secret that is not there.
+        """
         target, known = IPv4Address(address), [name.lower() for name in names]
         found: dict[str, str] = {}
         for entry, headers in self.headers.items():
             if _is_meant(entry, target, known):
-                found.update(headers)
+                found.update({name: self.fill(value) for name, value in headers.items()})
         return found
 
 
@@ -86,6 +94,11 @@ def _headers(network: Mapping[str, Any]) -> dict[str, dict[str, str]]:
             headers = (transform or {}).get("headers") or {}
             if any("\n" in f"{name}{value}" for name, value in headers.items()):
                 raise ApiError(400, f"validation error: a header of {host} holds a line break")
+            try:
+                for value in headers.values():
+                    check_placeholders(str(value))
+            except ValueError as error:
+                raise ApiError(400, _MALFORMED) from error
             found.setdefault(host, {}).update(headers)
     return {host: headers for host, headers in found.items() if headers}
 

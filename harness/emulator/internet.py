@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from harness.emulator.asked_name import asked_name
 from harness.emulator.egress import EgressRules
 from harness.emulator.isolation import GuestError, GuestStream, Sandbox, SandboxGoneError
+from harness.emulator.placeholders import UnknownSecretError
 
 if TYPE_CHECKING:
     from harness.emulator.transforms import Injector
@@ -193,14 +194,14 @@ class _Way:
     def to(
         cls, host: InternetHost, port: int, rules: EgressRules, names: tuple[str, ...]
     ) -> _Way | None:
-        """The way to a host by these of its names; None where the rules deny it."""
+        """The way to a host by these of its names; None where there is none by the rules."""
         if not rules.permits(host.address, names):
             return None
-        return cls(
-            names=names or (host.address,),
-            place=host.ports[port],
-            headers=rules.headers_for(host.address, names),
-        )
+        try:
+            headers = rules.headers_for(host.address, names)
+        except UnknownSecretError:
+            return None
+        return cls(names=names or (host.address,), place=host.ports[port], headers=headers)
 
 
 async def _dial(place: tuple[str, int]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -53,6 +53,7 @@ class Sandboxes:
         volumes: what they may mount.
         internet: what stands for the internet; where it has no host, there is none.
         chronicle: is told what happens to them.
+        secret: the value of a secret's name, for what their requests are to carry.
 
     Attributes:
         starts: how they come up.
@@ -71,6 +72,7 @@ class Sandboxes:
         volumes: Volumes | None = None,
         internet: Internet = _NO_INTERNET,
         chronicle: Chronicle | None = None,
+        secret: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self.clock = clock
         self.limits = plan.limits
@@ -86,6 +88,7 @@ class Sandboxes:
             volumes=volumes,
             internet=internet,
             keep=self._keep,
+            secret=secret,
         )
         self._rate = CreationRate(clock, self.limits)
         self._alive: dict[str, SandboxLife] = {}

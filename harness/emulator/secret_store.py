@@ -1,9 +1,6 @@
 """The project's secrets: written, never read back.
 
 Source: e2b-dev/infra spec/openapi.yml (NewSecret, SecretMetadata: names and limits).
-
-Differs: a placeholder `${e2b.secrets.<name>}` is not resolved where a sandbox's request
-leaves it.
 """
 
 from __future__ import annotations
@@ -77,6 +74,11 @@ class SecretStore:
         if found is None:
             raise ApiError(404, f"Secret '{identifier}' not found")
         return found
+
+    def value(self, name: str) -> str | None:
+        """What a secret holds now, for a request that leaves a sandbox; None without it."""
+        found = next((one for one in self.all() if one.name == name), None)
+        return None if found is None else found.values[-1]
 
     def create(self, name: str, value: str, metadata: Mapping[str, str]) -> SecretRecord:
         """A new secret.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from harness.emulator.answers import ApiError
 from harness.emulator.builds import ProgramError, start_program
@@ -13,6 +14,7 @@ from harness.emulator.interpreter import INTERPRETER_TEMPLATE, open_interpreter
 from harness.emulator.isolation import GuestError, Network, Sandbox, SandboxGoneError, SandboxHost
 from harness.emulator.life import NewSandbox
 from harness.emulator.neighbours import Neighbours
+from harness.emulator.placeholders import fill_placeholders
 from harness.emulator.volumes import Volumes
 from harness.errors import BrokenError
 
@@ -29,6 +31,7 @@ class Starts:
         volumes: what they may mount.
         internet: what stands for the internet; where it has no host, there is none.
         keep: holds on to a task that serves a sandbox as long as that lives.
+        secret: the value of a secret's name; None where there is no such secret.
 
     Attributes:
         internet: see above; another one holds for sandboxes that are started from then on.
@@ -44,6 +47,7 @@ class Starts:
         volumes: Volumes | None,
         internet: Internet,
         keep: Callable[[asyncio.Task[None]], None],
+        secret: Callable[[str], str | None],
     ) -> None:
         self._host = host
         self._network = network
@@ -53,6 +57,7 @@ class Starts:
         self.neighbours: Neighbours | None = None
         self._joined = (internet, internet)
         self._keep = keep
+        self._secret = secret
         self._rules: dict[str, EgressRules] = {}
 
     async def start(self, sandbox_id: str, asked: NewSandbox) -> Sandbox:
@@ -99,7 +104,10 @@ class Starts:
 
     def set_rules(self, sandbox_id: str, asked: NewSandbox) -> None:
         """Has a running sandbox reach what it now asks for."""
-        self._rules[sandbox_id] = rules_of(asked)
+        self._rules[sandbox_id] = replace(rules_of(asked), fill=self._fill)
+
+    def _fill(self, value: str) -> str:
+        return fill_placeholders(value, self._secret)
 
     def forget(self, sandbox_id: str) -> None:
         """Drops what is known of a sandbox that ended."""

@@ -6,8 +6,7 @@ the headers set, and TLS spoken anew with the responder.
 Source: e2b 2.63.0 e2b/sandbox/sandbox_api.py (SandboxNetworkTransform): values override
 headers of the same name.
 
-Differs: a connection whose requests are transformed carries one request, HTTP/1.1;
-placeholders of workload tokens are sent as they stand.
+Differs: a connection whose requests are transformed carries one request, HTTP/1.1.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from e2b import InvalidArgumentException, Sandbox, SandboxException
+from e2b import InvalidArgumentException, Sandbox, SandboxException, Secret
 
 from harness.emulator.attach import AdminClient, Emulator, admin
 
@@ -211,6 +211,32 @@ def test_transform_sets_headers_on_the_way_out(
     assert told(ONE) == ["x-told: by-the-client"]
     sandbox.update_network({})
     assert told("api.example.com") == ["x-told: by-the-client"]
+
+
+def test_secret_is_filled_in_where_a_request_leaves(
+    internet: AdminClient, make_sandbox: MakeSandbox
+) -> None:
+    """The responder gets the value of now, the sandbox never; without the secret nothing goes."""
+    del internet
+    first, second = "value-" + "one", "value-" + "two"
+    Secret.create("api-key", first)
+    rule = {"transform": {"headers": {"X-Key": f"Bearer {Secret.fill('API-Key')}"}}}
+    sandbox = make_sandbox(network={"rules": {"api.example.com": [rule]}})
+
+    def told() -> str:
+        curl = "curl -sS --max-time 5 https://api.example.com/headers || echo failed"
+        return sandbox.commands.run(curl).stdout
+
+    assert f"X-Key: Bearer {first}" in told()
+    Secret.update("api-key", second)
+    assert f"X-Key: Bearer {second}" in told()
+    Secret.destroy("api-key")
+    assert told().strip() == "failed"
+    inside = sandbox.commands.run("env; cat /proc/*/cmdline | tr '\\0' ' '").stdout
+    assert first not in inside
+    bad = {"transform": {"headers": {"X-Key": "${e2b.secrets.api-key"}}}
+    with pytest.raises(SandboxException, match="malformed E2B placeholder"):
+        make_sandbox(network={"rules": {"api.example.com": [bad]}})
 
 
 def test_stand_in_without_namespaces_is_refused_and_touches_nothing() -> None:

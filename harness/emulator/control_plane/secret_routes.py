@@ -22,7 +22,6 @@ from harness.emulator.service import EmulatedService
 __all__ = ["SecretRoutes"]
 
 _FIELDS = {"name": str, "value": str, "metadata": dict}
-_UNRESOLVED = "kept, but a placeholder for it is not resolved where a sandbox's request leaves it"
 
 
 class SecretRoutes:
@@ -40,9 +39,9 @@ class SecretRoutes:
         one = "/secrets/{secret}"
         return [
             Route(method="GET", pattern="/secrets", handler=self.list),
-            Route(method="POST", pattern="/secrets", handler=self.create, differs=_UNRESOLVED),
+            Route(method="POST", pattern="/secrets", handler=self.create),
             Route(method="GET", pattern=one, handler=self.get),
-            Route(method="POST", pattern=one, handler=self.update, differs=_UNRESOLVED),
+            Route(method="POST", pattern=one, handler=self.update),
             Route(method="DELETE", pattern=one, handler=self.delete),
         ]
 
