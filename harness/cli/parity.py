@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from harness.cli.exploration_display import ExplorationLines, print_exploration
 from harness.cli.invocation import command_line
 from harness.cli.parity_controls import controls
 from harness.cli.parity_display import ProgressLines, print_difference, print_parity
+from harness.emulator.plans import Plan
 from harness.errors import UsageError
 from harness.model.run import PipelineCase
 from harness.ports import Target
@@ -30,7 +32,10 @@ from harness.workflow.exploration import ExplorationOptions, run_exploration
 from harness.workflow.parity import JOBS, PRODUCT, ParityOptions, run_parity
 from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
 from harness.workflow.parity_endpoint import FarEnd
+from harness.workflow.parity_endpoint import far_end as reach_far_end
+from harness.workflow.parity_merge import merge_shards
 from harness.workflow.parity_selection import select_cases
+from harness.workflow.parity_shards import Shard
 from harness.workflow.smoke import LiveEndpoint
 
 __all__ = ["app"]
@@ -104,6 +109,17 @@ def run(
     seed: Annotated[
         int, typer.Option(help="Where the drawing begins; the same seed, the same pipelines.")
     ] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER/TOTAL", help="Only this part of the cases, such as 2/8."),
+    ] = None,
+    durations: Annotated[
+        Path | None, typer.Option(help="Where it is kept how long each case takes.")
+    ] = None,
+    plan: Annotated[
+        Plan | None,
+        typer.Option(help="With --live-endpoint emulator: the limits that are to be kept."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("-n", min=0, metavar="N", help="How many workers; 0 for this process alone."),
@@ -144,9 +160,17 @@ def run(
     elif live or live_endpoint is LiveEndpoint.SERVICE:
         far_end = FarEnd.LIVE
         settings = replace(settings, live_tests=True)  # asked for in so many words
+    if plan is not None and far_end is not FarEnd.LIVE_ON_EMULATOR:
+        raise UsageError(
+            f"--plan {plan} without --live-endpoint emulator",
+            expected="a plan where its limits are kept: on the live way, before the emulator",
+            next_step=f"add --live-endpoint emulator, or leave out --plan {plan}",
+        )
+    part = Shard.parse(shard) if shard is not None else None
+    reach = partial(reach_far_end, plan=plan.value if plan else None)
     if explore is not None:
-        if case or expression or list_cases:
-            raise _not_together("--explore", "--case, -k and --list")
+        if case or expression or list_cases or part:
+            raise _not_together("--explore", "--case, -k, --list and --shard")
         exploration = ExplorationOptions(
             examples=explore,
             seed=seed,
@@ -157,7 +181,9 @@ def run(
             product=COMMAND if program else PRODUCT,
             jobs=workers or EXPLORERS,
         )
-        verdict = run_exploration(settings, target, exploration, watcher=ExplorationLines())
+        verdict = run_exploration(
+            settings, target, exploration, watcher=ExplorationLines(), reach=reach
+        )
         if as_json:
             _print_json(verdict.to_json())
         else:
@@ -180,12 +206,36 @@ def run(
         product=COMMAND if program else PRODUCT,
         workers=(JOBS if len(cases) > 1 else 0) if workers is None else workers,
         calibrate=calibrate,
+        shard=part,
+        durations=durations,
     )
-    verdict = run_parity(settings, target, options, watcher=ProgressLines())
+    verdict = run_parity(settings, target, options, watcher=ProgressLines(), reach=reach)
     if as_json:
         _print_json(verdict.to_json())
     else:
         print_parity(verdict, settings, verbose=verbose > 0)
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def merge(
+    verdicts: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH ...]", help="verdict.json of each shard, or their folders."),
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show accepted ones and noise, too.")
+    ] = False,
+) -> None:
+    """Puts the verdicts of all shards together into the one of the whole run."""
+    settings = Settings.load()
+    verdict = merge_shards(settings, verdicts or ())
+    if as_json:
+        _print_json(verdict.to_json())
+    else:
+        print_parity(verdict, settings, verbose=verbose)
     raise typer.Exit(verdict.exit_code)
 
 

@@ -28,14 +28,16 @@ from harness.redaction.redact import Redactor
 from harness.reports.session import write_session
 from harness.settings import Settings
 from harness.workflow.parity_endpoint import FarEnd, far_end
+from harness.workflow.parity_merge import SESSION, shard_details
 from harness.workflow.parity_runs import CaseRunner
+from harness.workflow.parity_shards import Shard, cases_of_shard, read_durations, record_durations
 from harness.workflow.parity_workers import Orders, run_on_workers
 
 __all__ = ["PRODUCT", "SESSION", "ParityOptions", "Watcher", "run_parity"]
 
-SESSION = "parity"
 PRODUCT = "osiris-pipeline"
 Reach = Callable[[FarEnd, Target, Settings], AbstractContextManager[Endpoint]]
+DURATIONS = "parity-durations.json"
 JOBS = 2  # cases side by side; each of them runs one side after the other
 
 
@@ -57,6 +59,9 @@ class ParityOptions:
         workers: how many xdist workers run them instead; 0 for none.
         calibrate: how often the remote side of each case runs; more than once shows
             what is noise there.
+        shard: which part of the cases to run; None for all of them.
+        durations: the file of how long cases took; the usual one where it is None. It is
+            read for a shard, and written by a whole run.
     """
 
     cases: tuple[PipelineCase, ...]
@@ -71,6 +76,8 @@ class ParityOptions:
     jobs: int = JOBS
     workers: int = 0
     calibrate: int = 1
+    shard: Shard | None = None
+    durations: Path | None = None
 
 
 class Watcher:
@@ -129,6 +136,11 @@ def run_parity(
     """
     clock = clock or SystemClock()
     path = options.allowances or target.allowances_file()
+    durations = options.durations or settings.testing_env / DURATIONS
+    selection = options.cases
+    if options.shard is not None:
+        mine = cases_of_shard(selection, options.shard, read_durations(durations))
+        options = replace(options, cases=mine)
     session = _Session(
         settings=settings,
         target=target,
@@ -148,6 +160,10 @@ def run_parity(
         outcome = Outcome.FAILED if options.require or settings.required else Outcome.NOT_RUN
         session.trouble.append(Check(name="live", outcome=outcome, reason=why_not))
     verdict = _verdict(session)
+    if options.shard is None:
+        record_durations(durations, list(session.runs.values()))
+    else:
+        verdict = _as_shard(session, options.shard, selection, verdict)
     write_session(settings.reports, verdict)
     return verdict
 
@@ -279,3 +295,21 @@ def _verdict(session: _Session) -> Verdict:
         interrupted=session.interrupted,
         details={key: redact.json(value) for key, value in details.items()},
     )
+
+
+def _as_shard(
+    session: _Session, shard: Shard, selection: Sequence[PipelineCase], verdict: Verdict
+) -> Verdict:
+    """The verdict with all that merging needs, under a name of its own."""
+    options = session.options
+    details = shard_details(
+        shard,
+        cases=[case.name for case in options.cases],
+        selection=[case.name for case in selection],
+        library=[case.name for case in options.library],
+        runs=list(session.runs.values()),
+        allowances=session.allowances,
+        command=options.command,
+    )
+    whole: dict[str, Json] = {**verdict.details, "shard": session.redactor.json(details)}
+    return replace(verdict, session=shard.session, details=whole)

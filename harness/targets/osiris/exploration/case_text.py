@@ -27,7 +27,7 @@ def case_text(case: PipelineCase, *, notes: Sequence[str]) -> str:
         f"# {line}".rstrip()
         for note in notes
         for whole in note.splitlines() or [""]
-        for line in textwrap.wrap(whole, WIDTH, break_on_hyphens=False) or [""]
+        for line in _wrapped(whole)
     ]
     document: dict[str, Any] = {"name": case.name, "purpose": case.purpose}
     if case.expect_success is not True:
@@ -42,6 +42,13 @@ def case_text(case: PipelineCase, *, notes: Sequence[str]) -> str:
     document["oml"] = yaml.safe_load(case.oml)
     body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=WIDTH)
     return "\n".join([*lines, body])
+
+
+def _wrapped(line: str) -> list[str]:
+    """A long line as several, each indented as the first."""
+    indent = line[: len(line) - len(line.lstrip())]
+    wrapped = textwrap.wrap(line, WIDTH, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+    return wrapped or [""]
 
 
 def _content(data: bytes) -> str | dict[str, str]:
