@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,8 +17,9 @@ import typer
 from harness.cli.sweep_tables import print_listing, print_sweep
 from harness.cli.verdicts import print_verdicts
 from harness.clock import SystemClock
-from harness.errors import UsageError
-from harness.model.verdict import Verdict
+from harness.errors import HarnessError, LeakError, UsageError
+from harness.model.outcome import Outcome
+from harness.model.verdict import Check, Verdict
 from harness.orphans import (
     ForeignFilter,
     Limits,
@@ -70,11 +73,11 @@ def list_command(
     """Lists every sandbox of the account with what a sweep would do, and why."""
     settings = Settings.load()
     endpoint = _endpoint(settings, live=live, endpoint_env=endpoint_env)
-    with ApiSandboxDirectory(endpoint) as directory:
+    with ApiSandboxDirectory(endpoint) as directory, _reported(junit, endpoint):
         rules = Rules(max_age=timedelta(hours=max_age_hours))
         report = Sweeper(directory, rules=rules, ledger=ledger_of(settings)).judge()
     _print(report, as_json=as_json, whole=True)
-    _write_junit(report, junit, endpoint)
+    _write_junit(checks_of_sweep(report), junit, endpoint)
     raise typer.Exit(report.exit_code)
 
 
@@ -127,9 +130,9 @@ def sweep(
         include_paused=include_paused,
     )
     endpoint = _endpoint(settings, live=live, endpoint_env=endpoint_env)
-    if force:
-        require_allowed(endpoint, settings)
-    with ApiSandboxDirectory(endpoint) as directory:
+    with ApiSandboxDirectory(endpoint) as directory, _reported(junit, endpoint):
+        if force:
+            require_allowed(endpoint, settings)
         sweeper = Sweeper(
             directory,
             rules=Rules(max_age=timedelta(hours=max_age_hours), foreign=foreign),
@@ -141,7 +144,7 @@ def sweep(
             _confirm_foreign(report, yes=yes)
             report = sweeper.end(report)
     _print(report, as_json=as_json, whole=False)
-    _write_junit(report, junit, endpoint)
+    _write_junit(checks_of_sweep(report), junit, endpoint)
     if report.dry_run and report.orphans and not as_json:
         sys.stderr.write("dry run: nothing was ended; add --force to end them\n")
     report.raise_if_left()
@@ -285,7 +288,19 @@ def _print(report: SweepReport, *, as_json: bool, whole: bool) -> None:
         print_sweep(report)
 
 
-def _write_junit(report: SweepReport, path: Path | None, endpoint: ApiEndpoint) -> None:
+@contextlib.contextmanager
+def _reported(junit: Path | None, endpoint: ApiEndpoint) -> Iterator[None]:
+    """Whatever stops a sweep stands in the JUnit report, too: a missing file looks like no run."""
+    try:
+        yield
+    except HarnessError as error:
+        outcome = Outcome.FAILED if isinstance(error, LeakError) else Outcome.BROKEN
+        check = Check(name="sweep", outcome=outcome, reason=" | ".join(error.lines()))
+        _write_junit((check,), junit, endpoint)
+        raise
+
+
+def _write_junit(checks: tuple[Check, ...], path: Path | None, endpoint: ApiEndpoint) -> None:
     if path is None:
         return
     verdict = Verdict(
@@ -293,7 +308,7 @@ def _write_junit(report: SweepReport, path: Path | None, endpoint: ApiEndpoint) 
         endpoint="emulator" if endpoint.is_loopback else "live",
         started_at=SystemClock().now(),
         duration_s=0.0,
-        checks=checks_of_sweep(report),
+        checks=checks,
     )
     try:
         path.write_bytes(junit_of(verdict))

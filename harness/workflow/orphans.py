@@ -7,9 +7,10 @@ listing is judged in a dry run; an orphan found there is a leak.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 
@@ -25,9 +26,16 @@ from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 from harness.settings import Settings
 from harness.workflow.suite import PytestRun, run_pytest
 
-__all__ = ["TESTS", "checks_of_sweep", "run_control", "run_live", "run_orphans"]
+__all__ = ["CONTRACT", "TESTS", "checks_of_sweep", "run_control", "run_live", "run_orphans"]
 
-TESTS = "tests/e2b/test_orphan_cleanup.py"
+# The sweep and its controls: each way to end a program, thousands of look-alikes, leftovers.
+TESTS = (
+    "tests/e2b/test_orphan_cleanup.py",
+    "tests/e2b/test_orphan_leftovers.py",
+    "tests/e2b/test_orphan_trials.py",
+    "tests/unit/orphans/test_sweep_at_scale.py",
+)
+CONTRACT = "tests/contract"  # run once more with a gateway before the emulator
 RULES = Rules(max_age=timedelta(hours=2))
 LIFE_S = 12 * 3600
 JUST_TOO_OLD_S = 2 * 3600 + 5
@@ -49,6 +57,8 @@ def run_orphans(
 ) -> list[Verdict]:
     """Runs the control, the tests where the project has them, and the live part if asked.
 
+    A project without tests of its own keeps the control and the live part.
+
     Args:
         settings: key, flags and folders.
         live: judge the account's own listing too.
@@ -59,13 +69,22 @@ def run_orphans(
         BrokenError: if a report cannot be written.
     """
     verdicts = [run_control(settings)]
-    if (settings.root / TESTS).is_file():
-        selection = (TESTS, "-m", "not e2b_live", *arguments)
-        run = PytestRun(session="orphans-tests", endpoint="emulator", arguments=selection)
-        verdicts.append(run_pytest(run, settings))
+    for run in _test_runs(settings.root, arguments):
+        if not verdicts[-1].interrupted:
+            verdicts.append(run_pytest(run, settings))
     if live and not verdicts[-1].interrupted:
         verdicts.append(run_live(settings, require=require))
     return verdicts
+
+
+def _test_runs(root: Path, arguments: Sequence[str]) -> Iterator[PytestRun]:
+    tests = tuple(name for name in TESTS if (root / name).is_file())
+    if tests:
+        selection = (*tests, "-m", "not e2b_live", *arguments)
+        yield PytestRun(session="orphans-tests", endpoint="emulator", arguments=selection)
+    if (root / CONTRACT).is_dir():
+        selection = (CONTRACT, "--e2b-gateway", "-m", "not e2b_live", *arguments)
+        yield PytestRun(session="orphans-gateway", endpoint="emulator", arguments=selection)
 
 
 def run_control(settings: Settings) -> Verdict:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from e2b_stand_in import KEY, StandIn, refusal, serve
 
+from harness.model.outcome import Outcome
 from harness.model.sandbox import OwnershipTags
 from harness.reports.junit import checks_of
 
@@ -166,3 +167,24 @@ def test_service_that_limits_and_fails_changes_nothing(service: StandIn, tmp_pat
     service.fail("DELETE /sandboxes/iold", refusal(409))
     assert harness("sweep", "--force", cwd=tmp_path, service=service).returncode == 0
     assert "iold" not in service.sandboxes
+
+
+@pytest.mark.parametrize(
+    ("words", "order", "outcome"),
+    [
+        (("list",), "GET /v2/sandboxes", Outcome.BROKEN),
+        (("sweep", "--force"), "GET /v2/sandboxes", Outcome.BROKEN),
+        (("sweep", "--force", "--max-kill", "0"), "", Outcome.FAILED),
+    ],
+)
+def test_sweep_that_is_stopped_says_so_in_its_junit_report(
+    service: StandIn, tmp_path: Path, words: tuple[str, ...], order: str, outcome: Outcome
+) -> None:
+    """A report that is missing would look like a sweep that did not run."""
+    if order:
+        service.fail(order, refusal(401))
+    stopped = harness(*words, "--junit", "sweep.xml", cwd=tmp_path, service=service)
+    assert stopped.returncode in {2, 5}, stopped.stderr
+    (check,) = checks_of((tmp_path / "sweep.xml").read_bytes())
+    assert check.outcome is outcome
+    assert len(service.sandboxes) == 3
