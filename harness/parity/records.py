@@ -9,6 +9,7 @@ from everything but the very same line.
 from __future__ import annotations
 
 import bisect
+import marshal
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -25,6 +26,7 @@ __all__ = ["Matching", "Stream", "compare_records", "general_name", "match_recor
 
 Identity = tuple[str, str | None]
 UNPARSABLE = "<unparsable>"
+ALIKE_AT_ONCE = 256
 _STEP_IN_NAME = re.compile(r"step_(?P<step>.+)_(?P<what>[a-z]+)")
 
 
@@ -50,12 +52,23 @@ class Stream:
         label: what the stream is called in paths: "events" or "metrics".
         records: the records, normalised.
         steps: the steps of the pipeline, to keep their names out of general paths.
+        start: the first record that is compared; all before it have their counterpart.
+        stop: the first of those at the end that have theirs; None for none.
     """
 
-    def __init__(self, label: str, records: Sequence[Record], steps: Collection[str]) -> None:
+    def __init__(
+        self,
+        label: str,
+        records: Sequence[Record],
+        steps: Collection[str],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> None:
         self.label = label
         self.records = records
         self.steps = steps
+        self.compared = range(start, len(records) if stop is None else stop)
         self.names = [
             UNPARSABLE if record.raw is not None else name_of(record) for record in records
         ]
@@ -63,10 +76,11 @@ class Stream:
             step_of(record.fields) or step_in(name, steps)
             for record, name in zip(records, self.names, strict=True)
         ]
-        seen: Counter[Identity] = Counter()
-        self.occurrence: list[int] = []
-        for identity in zip(self.names, self.step, strict=True):
-            self.occurrence.append(seen[identity])
+        seen: Counter[Identity] = Counter(zip(self.names[:start], self.step[:start], strict=True))
+        self._occurrence: dict[int, int] = {}
+        for index in self.compared:
+            identity = (self.names[index], self.step[index])
+            self._occurrence[index] = seen[identity]
             seen[identity] += 1
 
     def place(self, index: int) -> Place:
@@ -75,10 +89,16 @@ class Stream:
         exact = self.records[index].raw if name == UNPARSABLE else step
         return Place(
             path=f"{self.label}/{segment(general_name(name, self.steps))}",
-            site=f"{self.label}/{segment(name)}[{exact or ''}]#{self.occurrence[index]}",
+            site=f"{self.label}/{segment(name)}[{exact or ''}]#{self._occurrence[index]}",
             step=step,
             position=index,
         )
+
+    def before(self, index: int | None) -> str:
+        """The name of a record; of the last that is not compared for None."""
+        if index is None and self.compared.start:
+            index = self.compared.start - 1
+        return "the start" if index is None else self.names[index]
 
     def told(self, index: int) -> str:
         """The record in few words: without what only stands for a volatile value."""
@@ -113,7 +133,13 @@ def compare_records(
     if local is None or remote is None or bool(local) != bool(remote):
         yield from _whole(local, remote, Place(path=label, site=label))
         return
-    mine, theirs = Stream(label, local, steps), Stream(label, remote, steps)
+    start, alike_at_end = _alike(local, remote)
+    if start == len(local) == len(remote):
+        return
+    mine, theirs = (
+        Stream(label, records, steps, start=start, stop=len(records) - alike_at_end)
+        for records in (local, remote)
+    )
     matching = match_records(mine, theirs)
     for at in matching.missing:
         kind = Kind.UNPARSABLE if local[at].raw is not None else Kind.MISSING
@@ -125,6 +151,57 @@ def compare_records(
         yield from _sequence(mine, theirs, matching)
     for at, to in matching.pairs:
         yield from _fields(mine, at, theirs, to)
+
+
+def _alike(local: Sequence[Record], remote: Sequence[Record]) -> tuple[int, int]:
+    """How many records are the very same at the beginning, and how many at the end."""
+    shorter = min(len(local), len(remote))
+    start = _alike_from(local, remote, shorter)
+    if start == len(local) == len(remote):
+        return start, 0
+    return start, _alike_from(_Reversed(local), _Reversed(remote), shorter - start)
+
+
+class _Reversed:
+    """A sequence from its end, of which only slices are asked for."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+
+    def __getitem__(self, piece: slice) -> Sequence[Record]:
+        size = len(self._records)
+        return self._records[size - piece.stop : size - piece.start][::-1]
+
+
+def _alike_from(
+    local: Sequence[Record] | _Reversed, remote: Sequence[Record] | _Reversed, limit: int
+) -> int:
+    """How many of the first `limit` records are the very same on both sides.
+
+    Marshalled they are told apart as strictly as field by field: 1 is not 1.0 and not
+    true, -0.0 is not 0.0. That some count as different that are not (another order of
+    keys) only sends them the long way.
+    """
+    done, step = 0, ALIKE_AT_ONCE
+    while done < limit:
+        end = min(done + step, limit)
+        mine, theirs = _marshalled(local[done:end]), _marshalled(remote[done:end])
+        if mine is not None and mine == theirs:
+            done = end
+        elif step > 1:
+            step = 1  # the one that differs is among these
+            limit = end
+        else:
+            break
+    return done
+
+
+def _marshalled(records: Sequence[Record]) -> bytes | None:
+    try:
+        # Version 0 writes no references, which depend on which objects are shared.
+        return marshal.dumps([(record.raw, record.fields) for record in records], 0)
+    except ValueError:  # nested too deeply
+        return None
 
 
 def match_records(local: Stream, remote: Stream) -> Matching:
@@ -196,7 +273,8 @@ def _by_identity(
     groups: list[defaultdict[Identity, list[int]]] = []
     for side in (local, remote):
         group: defaultdict[Identity, list[int]] = defaultdict(list)
-        for index, (name, step) in enumerate(zip(side.names, side.step, strict=True)):
+        for index in side.compared:
+            name, step = side.names[index], side.step[index]
             group[name, step if name in steppable else None].append(index)
         groups.append(group)
     return dict(groups[0]), dict(groups[1])
@@ -205,10 +283,14 @@ def _by_identity(
 def _keys(left: Sequence[Record], right: Sequence[Record]) -> tuple[list[str], list[str]]:
     """What makes two records of one name equal: the fields that all of them have."""
     everyone = [*left, *right]
-    common = sorted(set(everyone[0].fields).intersection(*(record.fields for record in everyone)))
+    common = set(everyone[0].fields)
+    for record in everyone:
+        if not common <= record.fields.keys():
+            common &= record.fields.keys()
+    names = sorted(common)
 
     def key(record: Record) -> str:
-        return repr((record.raw, [record.fields[name] for name in common]))
+        return repr((record.raw, [record.fields[name] for name in names]))
 
     return [key(record) for record in left], [key(record) for record in right]
 
@@ -223,8 +305,8 @@ def _sequence(mine: Stream, theirs: Stream, matching: Matching) -> Iterator[Delt
         if rank in kept:
             continue
         there = bisect.bisect_left(ranked, to)
-        before_here = mine.names[matching.pairs[rank - 1][0]] if rank else "the start"
-        before_there = theirs.names[ranked[there - 1]] if there else "the start"
+        before_here = mine.before(matching.pairs[rank - 1][0] if rank else None)
+        before_there = theirs.before(ranked[there - 1] if there else None)
         yield mine.place(at).delta(Kind.ORDER, f"after {before_here}", f"after {before_there}")
 
 

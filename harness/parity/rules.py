@@ -68,6 +68,8 @@ class TextRule:
         is_instant: the piece is a date and time, and stays unless it is near the run.
         reason: why the value says nothing about parity.
         source: who writes it.
+        loose: finds at least as much in a text whose digits are all 0; None where
+            `pattern` does so by itself.
     """
 
     name: str
@@ -77,6 +79,7 @@ class TextRule:
     is_instant: bool = False
     reason: str
     source: str
+    loose: re.Pattern[str] | None = None
 
 
 FIELD_RULES: tuple[FieldRule, ...] = (
@@ -163,6 +166,7 @@ TEXT_RULES: tuple[TextRule, ...] = (
     TextRule(
         name="session-number",
         pattern=re.compile(r"(?<!\d)run[_-](?P<value>1\d{12})(?!\d)"),
+        loose=re.compile(r"run[_-]\d{13}"),
         mark="session",
         keeps_identity=True,
         reason="a session that is named after the millisecond of its start",
@@ -253,6 +257,7 @@ TEXT_RULES: tuple[TextRule, ...] = (
     TextRule(
         name="standard-library",
         pattern=re.compile(r"(?:/[\w.@+-]+)*/lib/python3\.\d+(?![\w.-])"),
+        loose=re.compile(r"/lib/python\d"),
         mark="python",
         reason="where Python is installed is the machine's choice",
         source="CPython site",

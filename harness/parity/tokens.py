@@ -10,24 +10,25 @@ import fnmatch
 import functools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from harness.model.run import Json
 from harness.parity.rules import (
     FIELD_RULES,
     MEASURE_RULE,
-    TEXT_RULES,
     TIME_UNITS,
     FieldRule,
     Shape,
     TextRule,
 )
+from harness.parity.text_shapes import TextShapes, literals_pattern
 
 __all__ = ["Normaliser", "instant_of", "is_token"]
 
 NEAR_THE_RUN = timedelta(hours=36)  # a day for every zone on earth, and some hours for the run
 MAX_REMEMBERED = 200_000
+MAX_NAMES = 10_000
 MIN_LITERAL = 3
 MIN_IDENTIFIER = 8  # shorter ones are words, and stand elsewhere as such
 
@@ -51,10 +52,11 @@ class Normaliser:
     def __init__(
         self, volatile: Mapping[str, str] | None = None, *, around: datetime | None = None
     ) -> None:
-        self._around = around
+        self._near = None if around is None else (around - NEAR_THE_RUN, around + NEAR_THE_RUN)
         self._numbers: dict[str, dict[str, int]] = {}
         self._literals: dict[str, str] = {}
         self._literal_pattern: re.Pattern[str] | None = None
+        self._shapes: TextShapes | None = None
         self._seen: dict[str, str] = {}
         for value, token in (volatile or {}).items():
             self.declare(value, token)
@@ -68,7 +70,7 @@ class Normaliser:
         known = self._numbers.setdefault(kind, {})
         known.setdefault(value, int(number) if number else _next(known))
         self._literals[value] = f"<{kind}:{known[value]}>"
-        self._literal_pattern = None
+        self._literal_pattern = self._shapes = None
         self._seen.clear()
 
     @property
@@ -80,19 +82,20 @@ class Normaliser:
         """Declares the identities that stand in fields of `value`, before anything is replaced."""
         if isinstance(value, dict):
             for name, inner in value.items():
-                if isinstance(inner, str):
-                    if inner not in self._literals:
-                        self._discover_text(name, inner)
-                elif isinstance(inner, dict | list):
+                kind = type(inner)
+                if kind is str:
+                    rule = _RULES[name]
+                    if rule is not None and rule.shape is Shape.IDENTIFIER:
+                        self._discover_text(rule, str(inner))
+                elif kind is dict or kind is list:
                     self.discover(inner)
         elif isinstance(value, list):
             for inner in value:
                 if isinstance(inner, dict | list):
                     self.discover(inner)
 
-    def _discover_text(self, name: str, text: str) -> None:
-        rule = _field_rule(name)
-        if rule is not None and rule.shape is Shape.IDENTIFIER and _is_identifier(text):
+    def _discover_text(self, rule: FieldRule, text: str) -> None:
+        if text not in self._literals and _is_identifier(text):
             self.declare(text, f"<{rule.mark}>")
 
     def text(self, text: str) -> str:
@@ -103,7 +106,10 @@ class Normaliser:
         if seen is None:
             if len(self._seen) >= MAX_REMEMBERED:
                 self._seen.clear()
-            seen = self._seen[text] = self._replace(text)
+            if self._shapes is None:
+                self._shapes = TextShapes(self._literals)
+            nothing = "<" not in text and not self._shapes.can_hold(text)
+            seen = self._seen[text] = text if nothing else self._replace(text)
         return seen
 
     def json(self, value: Json) -> Json:
@@ -119,39 +125,44 @@ class Normaliser:
     def fields(self, fields: Mapping[str, Json]) -> dict[str, Json]:
         """One object; a measurement of time loses its value, too."""
         normal: dict[str, Json] = {}
+        seen = self._seen
         for name, value in fields.items():
-            rule = _field_rule(name)
-            token = self._field_token(rule, value) if rule else None
-            if token is not None:
-                normal[name] = token
-            elif isinstance(value, str):
-                normal[name] = self.text(value)
+            rule = _RULES[name]
+            if rule is not None:
+                token = self._field_token(rule, value)
+                if token is not None:
+                    normal[name] = token
+                    continue
+            if isinstance(value, str):
+                normal[name] = seen[value] if value in seen else self.text(value)
+            elif isinstance(value, dict | list):
+                normal[name] = self.json(value)
             else:
-                normal[name] = self.json(value) if isinstance(value, dict | list) else value
+                normal[name] = value
         if "value" in fields and _measures_time(fields) and _is_duration(fields["value"]):
             normal["value"] = f"<{MEASURE_RULE.mark}>"
         return normal
 
     def _field_token(self, rule: FieldRule, value: Json) -> str | None:
-        if not self._fits(rule.shape, value):
+        shape = rule.shape
+        if shape is Shape.IDENTIFIER:
+            return self._literals.get(value) if isinstance(value, str) else None
+        if shape is Shape.INSTANT:
+            fits = self._is_near(instant_of(value))
+        elif shape is Shape.DURATION:
+            fits = _is_duration(value)
+        else:
+            fits = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        if not fits:
             return None
         if not rule.keeps_identity:
             return f"<{rule.mark}>"
         return self._literals.get(str(value)) or self._numbered(rule.mark, str(value))
 
-    def _fits(self, shape: Shape, value: Json) -> bool:
-        if shape is Shape.DURATION:
-            return _is_duration(value)
-        if shape is Shape.IDENTIFIER:
-            return isinstance(value, str) and value in self._literals
-        if shape in {Shape.SIZE, Shape.PID}:
-            return isinstance(value, int) and not isinstance(value, bool) and value > 0
-        return self._is_near(instant_of(value))
-
     def _is_near(self, instant: datetime | None) -> bool:
         if instant is None:
             return False
-        return self._around is None or abs(instant - self._around) <= NEAR_THE_RUN
+        return self._near is None or self._near[0] <= instant <= self._near[1]
 
     def _numbered(self, kind: str, value: str) -> str:
         known = self._numbers.setdefault(kind, {})
@@ -162,20 +173,26 @@ class Normaliser:
     def _replace(self, text: str) -> str:
         """Until nothing more is found: a token may lay bare what stood too close to a value."""
         while True:
-            pieces = _KEPT_TOKEN.split(text)
-            # Every second piece is a token that stands already; no rule may look into it.
-            pieces[::2] = [self._replace_piece(piece) if piece else "" for piece in pieces[::2]]
-            replaced = "".join(pieces)
+            if "<" not in text:
+                replaced = self._replace_piece(text)
+            else:
+                pieces = _KEPT_TOKEN.split(text)
+                # Every second piece is a token that stands already; no rule may look into it.
+                pieces[::2] = [self._replace_piece(piece) if piece else "" for piece in pieces[::2]]
+                replaced = "".join(pieces)
             if replaced == text:
                 return text
             text = replaced
 
     def _replace_piece(self, text: str) -> str:
-        if self._literals:
+        if self._shapes is None:
+            self._shapes = TextShapes(self._literals)
+        literal, rules = self._shapes.of(text)
+        if literal:
             if self._literal_pattern is None:
-                self._literal_pattern = _literals(self._literals)
+                self._literal_pattern = literals_pattern(self._literals)
             text = self._literal_pattern.sub(lambda match: self._literals[match[0]], text)
-        for rule in TEXT_RULES:
+        for rule in rules:
             text = rule.pattern.sub(functools.partial(self._substitute, rule), text)
         return text
 
@@ -193,27 +210,26 @@ def _next(known: Mapping[str, int]) -> int:
     return max(known.values(), default=0) + 1
 
 
-def _literals(values: Iterable[str]) -> re.Pattern[str]:
-    """Longest first; a value that begins or ends like a word must stand as one."""
-    parts = []
-    for value in sorted(values, key=lambda value: (-len(value), value)):
-        before = r"(?<![A-Za-z0-9])" if value[0].isalnum() else ""
-        after = r"(?![A-Za-z0-9])" if value[-1].isalnum() else ""
-        parts.append(f"{before}{re.escape(value)}{after}")
-    return re.compile("|".join(parts))
+class _RuleByName(dict[str, FieldRule | None]):
+    """The rule for a field's name, worked out once for each name."""
+
+    def __missing__(self, name: str) -> FieldRule | None:
+        if len(self) >= MAX_NAMES:
+            self.clear()
+        lower = name.lower()
+        rule = next(
+            (
+                rule
+                for rule in FIELD_RULES
+                if any(fnmatch.fnmatchcase(lower, pattern) for pattern in rule.fields)
+            ),
+            None,
+        )
+        self[name] = rule
+        return rule
 
 
-@functools.lru_cache(maxsize=4096)
-def _field_rule(name: str) -> FieldRule | None:
-    lower = name.lower()
-    return next(
-        (
-            rule
-            for rule in FIELD_RULES
-            if any(fnmatch.fnmatchcase(lower, pattern) for pattern in rule.fields)
-        ),
-        None,
-    )
+_RULES = _RuleByName()
 
 
 def _measures_time(fields: Mapping[str, Json]) -> bool:
@@ -255,6 +271,11 @@ def instant_of(value: object) -> datetime | None:
 
 
 def _instant_of_text(text: str) -> datetime | None:
+    if text[10:11] == "T" and text[-6:-5] == "+":  # as Python writes it: the quick way
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return None
     if not _HAS_TIME.search(text):
         return None
     try:

@@ -34,9 +34,10 @@ COMPONENT_FIELDS = ("component", "driver")
 
 def name_of(record: Record) -> str:
     """What the record reports: its event or metric; `<unnamed>` where it does not say."""
+    fields = record.fields
     for field in NAME_FIELDS:
-        value = record.fields.get(field)
-        if isinstance(value, str) and value:
+        value = fields.get(field)
+        if value.__class__ is str and value:
             return value
     return "<unnamed>"
 
@@ -55,9 +56,10 @@ def steps_of(*sides: Evidence) -> tuple[str, ...]:
     """Every step that any side started, in the order of the first side that shows it."""
     seen: dict[str, None] = {}
     for record in _events(sides):
-        step = step_of(record.fields)
-        if step is not None and name_of(record) in STEP_STARTED:
-            seen.setdefault(step)
+        if name_of(record) in STEP_STARTED:
+            step = step_of(record.fields)
+            if step is not None:
+                seen.setdefault(step)
     return tuple(seen)
 
 
@@ -65,11 +67,13 @@ def components_of(*sides: Evidence) -> dict[str, str]:
     """The component of each step, as the records name it."""
     components: dict[str, str] = {}
     for record in _events(sides):
+        if name_of(record) not in STEP_STARTED:
+            continue
         step = step_of(record.fields)
         component = next(
             (record.fields[field] for field in COMPONENT_FIELDS if field in record.fields), None
         )
-        if step is not None and isinstance(component, str) and name_of(record) in STEP_STARTED:
+        if step is not None and isinstance(component, str):
             components.setdefault(step, component)
     return components
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from parity_runs import records, step_events
 
 from harness.model.evidence import Record
@@ -162,3 +163,42 @@ def test_lost_record_among_ones_that_all_differ_is_found() -> None:
     remote = records(*kept)
     missing = [delta for delta in compare(local, remote) if delta.path == "events/e"]
     assert [delta.local for delta in missing] == ['{"event": "e", "n": 2, "side": "here"}']
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [(1, 1.0), (1, True), (0.0, -0.0), (None, float("nan")), ("1", 1), ([1], [1.0])],
+    ids=["real", "boolean", "minus-zero", "nan", "text", "nested"],
+)
+def test_record_among_a_thousand_that_is_almost_equal_is_found(mine: Json, theirs: Json) -> None:
+    """What is skipped as the very same is as strictly the same as what is compared."""
+    told: list[dict[str, Json]] = [{"event": "e", "n": n, "v": mine} for n in range(1000)]
+    other = [dict(item) for item in told]
+    other[700]["v"] = theirs
+    found = list(compare_records(records(*told), records(*other), "events"))
+    assert {(d.site.partition("/fields")[0], d.path.partition("/fields")[0]) for d in found} == {
+        ("events/e[]#700", "events/e")
+    }
+
+
+def test_record_that_is_lost_among_a_thousand_is_the_only_difference() -> None:
+    """What stands before and after it has its counterpart."""
+    told: list[dict[str, Json]] = [{"event": f"e{n % 7}", "n": n} for n in range(1000)]
+    found = list(compare_records(records(*told), records(*told[:500], *told[501:]), "events"))
+    assert [(d.kind, d.path) for d in found] == [(Kind.MISSING, "events/e3")]
+
+
+def test_keys_in_another_order_are_the_same_record() -> None:
+    """An object's keys have no order."""
+    mine: list[dict[str, Json]] = [{"event": "e", "a": n, "b": n} for n in range(600)]
+    theirs: list[dict[str, Json]] = [{"b": n, "a": n, "event": "e"} for n in range(600)]
+    assert list(compare_records(records(*mine), records(*theirs), "events")) == []
+
+
+def test_moved_record_says_what_it_stood_behind() -> None:
+    """Also where that is one of those that were skipped."""
+    mine: list[dict[str, Json]] = [{"event": name} for name in ("a", "b", "c", "d")]
+    theirs: list[dict[str, Json]] = [{"event": name} for name in ("a", "c", "b", "d")]
+    (found,) = compare_records(records(*mine), records(*theirs), "events")
+    assert found.kind is Kind.ORDER
+    assert "after a" in {found.local, found.remote}
