@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +16,9 @@ import typer
 from harness.cli.exploration_display import ExplorationLines, print_exploration
 from harness.cli.invocation import command_line
 from harness.cli.parity_controls import controls
-from harness.cli.parity_display import ProgressLines, print_difference, print_parity
+from harness.cli.parity_display import ProgressLines, print_parity
+from harness.cli.parity_repetition import false_alarms
+from harness.cli.parity_verdicts import accept, merge, print_json, show
 from harness.emulator.plans import Plan
 from harness.errors import UsageError
 from harness.model.run import PipelineCase
@@ -30,10 +30,8 @@ from harness.targets.registry import load_target
 from harness.workflow.exploration import JOBS as EXPLORERS
 from harness.workflow.exploration import ExplorationOptions, run_exploration
 from harness.workflow.parity import JOBS, PRODUCT, ParityOptions, run_parity
-from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
 from harness.workflow.parity_endpoint import FarEnd
 from harness.workflow.parity_endpoint import far_end as reach_far_end
-from harness.workflow.parity_merge import merge_shards
 from harness.workflow.parity_selection import select_cases
 from harness.workflow.parity_shards import Shard
 from harness.workflow.smoke import LiveEndpoint
@@ -41,7 +39,9 @@ from harness.workflow.smoke import LiveEndpoint
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
-app.command()(controls)
+for verb in (controls, merge, show, accept):
+    app.command()(verb)
+app.command("false-alarms")(false_alarms)
 
 TARGET = "osiris"
 
@@ -185,7 +185,7 @@ def run(
             settings, target, exploration, watcher=ExplorationLines(), reach=reach
         )
         if as_json:
-            _print_json(verdict.to_json())
+            print_json(verdict.to_json())
         else:
             print_exploration(verdict, settings, verbose=verbose > 0)
         raise typer.Exit(verdict.exit_code)
@@ -211,84 +211,10 @@ def run(
     )
     verdict = run_parity(settings, target, options, watcher=ProgressLines(), reach=reach)
     if as_json:
-        _print_json(verdict.to_json())
+        print_json(verdict.to_json())
     else:
         print_parity(verdict, settings, verbose=verbose > 0)
     raise typer.Exit(verdict.exit_code)
-
-
-@app.command()
-def merge(
-    verdicts: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[PATH ...]", help="verdict.json of each shard, or their folders."),
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Show accepted ones and noise, too.")
-    ] = False,
-) -> None:
-    """Puts the verdicts of all shards together into the one of the whole run."""
-    settings = Settings.load()
-    verdict = merge_shards(settings, verdicts or ())
-    if as_json:
-        _print_json(verdict.to_json())
-    else:
-        print_parity(verdict, settings, verbose=verbose)
-    raise typer.Exit(verdict.exit_code)
-
-
-@app.command()
-def show(
-    identity: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A difference; its first characters do.")
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Show accepted ones and noise, too.")
-    ] = False,
-) -> None:
-    """Shows the last verdict again, or one of its differences whole."""
-    settings = Settings.load()
-    verdict = last_verdict(settings)
-    if identity is None:
-        if as_json:
-            _print_json(verdict.to_json())
-        else:
-            print_parity(verdict, settings, verbose=verbose)
-        return
-    found, everything = find_difference(verdict, identity)
-    if as_json:
-        _print_json(found)
-    else:
-        print_difference(found, everything)
-
-
-@app.command()
-def accept(
-    identity: Annotated[
-        str, typer.Argument(metavar="ID", help="A difference of the last verdict.")
-    ],
-    *,
-    reason: Annotated[str, typer.Option(help="Why it is accepted, for who reads it in a year.")],
-    link: Annotated[str, typer.Option(help="Where the cause is written down.")] = "",
-    expires: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="The last day on which it holds; else 90 days."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Accepts a difference of the last verdict: appends an entry to its file of allowances."""
-    settings = Settings.load()
-    day: date | None = expires.date() if expires else None
-    accepted = accept_difference(settings, identity, reason=reason, link=link, expires=day)
-    if as_json:
-        _print_json({"file": str(accepted.file), "entry": accepted.entry})
-        return
-    sys.stdout.write(f"{accepted.entry}\nappended to {accepted.file}\n")
-    sys.stdout.write(f"next: {command_line('parity', 'run')}\n")
 
 
 def _not_together(option: str, others: str) -> UsageError:
@@ -330,13 +256,8 @@ def _again(
 
 def _list(cases: Sequence[PipelineCase], *, as_json: bool) -> None:
     if as_json:
-        _print_json([{"name": case.name, "purpose": case.purpose} for case in cases])
+        print_json([{"name": case.name, "purpose": case.purpose} for case in cases])
         return
     width = max(len(case.name) for case in cases)
     for case in cases:
         sys.stdout.write(f"{case.name:<{width}}  {case.purpose}\n")
-
-
-def _print_json(document: object) -> None:
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")

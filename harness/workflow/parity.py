@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from harness.workflow.parity_merge import SESSION, shard_details
 from harness.workflow.parity_runs import CaseRunner
 from harness.workflow.parity_shards import Shard, cases_of_shard, read_durations, record_durations
 from harness.workflow.parity_workers import Orders, run_on_workers
+from harness.workflow.run_folders import run_folder
 
 __all__ = ["PRODUCT", "SESSION", "ParityOptions", "Watcher", "run_parity"]
 
@@ -119,6 +120,7 @@ def run_parity(
     watcher: Watcher | None = None,
     clock: Clock | None = None,
     reach: Reach = far_end,
+    report: bool = True,
 ) -> Verdict:
     """Runs and compares the cases, and writes the session's report.
 
@@ -129,6 +131,7 @@ def run_parity(
         watcher: is told how it goes.
         clock: the time.
         reach: opens the far end; it is closed, with every sandbox on it, when all is run.
+        report: whether the report is written, and how long the cases took.
 
     Raises:
         UsageError: if the file of allowances or a setting is wrong.
@@ -160,11 +163,12 @@ def run_parity(
         outcome = Outcome.FAILED if options.require or settings.required else Outcome.NOT_RUN
         session.trouble.append(Check(name="live", outcome=outcome, reason=why_not))
     verdict = _verdict(session)
-    if options.shard is None:
-        record_durations(durations, list(session.runs.values()))
-    else:
+    if options.shard is not None:
         verdict = _as_shard(session, options.shard, selection, verdict)
-    write_session(settings.reports, verdict)
+    if report:
+        write_session(settings.reports, verdict)
+        if options.shard is None:
+            record_durations(durations, list(session.runs.values()))
     return verdict
 
 
@@ -201,8 +205,18 @@ def _run_cases(session: _Session, endpoint: Endpoint) -> None:
         KeyboardInterrupt: after everything that was started has ended.
         BrokenError: if the disk takes no more.
     """
+    with ExitStack() as stack:
+        try:
+            runs = session.settings.testing_env / "runs"
+            folder = stack.enter_context(run_folder(runs, session.run_id))
+        except BrokenError as error:
+            session.no_room = error
+            raise
+        _run_cases_in(folder, session, endpoint)
+
+
+def _run_cases_in(folder: Path, session: _Session, endpoint: Endpoint) -> None:
     settings, options = session.settings, session.options
-    folder = settings.testing_env / "runs" / session.run_id
     if options.workers:
         _run_on_workers(session, endpoint, folder)
         return
