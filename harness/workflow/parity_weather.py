@@ -1,4 +1,4 @@
-"""A far end of a case's own: bad weather, and a clock that moves, are for nobody else."""
+"""A far end of a case's own: bad weather, a moved clock, a database are for nobody else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["needs_own_weather", "own_weather"]
 def needs_own_weather(case: PipelineCase) -> bool:
     """Whether what happens at the far end of this case would happen to others, too."""
     advances = case.disturbance is not None and case.disturbance.deed is Deed.ADVANCE
-    return bool(case.faults) or advances
+    return bool(case.faults or case.needs) or advances
 
 
 @contextmanager
@@ -40,8 +40,8 @@ def own_weather(
     """
     if shared.name != FarEnd.EMULATOR:
         raise NotRunError(
-            f"case {case.name!r} needs weather that {shared.name!r} does not make",
-            expected="the emulator, which injects faults and moves its clock",
+            f"case {case.name!r} needs a far end of its own, and {shared.name!r} is everybody's",
+            expected="the emulator: faults, a clock that moves, a way to a service on this machine",
             next_step=f"harness parity run --case {case.name}",
         )
     packages = target.template_packages() or None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,7 +45,6 @@ class OsirisTarget:
         self.version = version or DEFAULT_VERSION
         self.sdk = sdk or DEFAULT_SDK
         self._services = Services()
-        weakref.finalize(self, self._services.close)
 
     def __reduce__(self) -> tuple[Callable[[], OsirisTarget], tuple[()]]:
         """A worker gets a target of its own: services belong to the process that started them."""

@@ -36,9 +36,9 @@ __all__ = ["CommandLineAdapter"]
 
 _TIMED_OUT = 124  # as timeout(1) says it
 _SIGNALLED = 128
-_REFUSED = 2  # as `osiris run` says it of a wrong option and of what does not compile
 # Source: osiris 0.5.7 remote/e2b_transparent_proxy.py _create_sandbox.
 _SANDBOX = re.compile(r"Sandbox created: (\S+)")
+_ASKED_FOR = "Creating E2B sandbox"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,10 +62,19 @@ class _Run:
     @property
     def sandbox_ids(self) -> tuple[str, ...]:
         """The sandboxes that the product's log tells of."""
+        return tuple(_SANDBOX.findall(self._log))
+
+    @property
+    def sandbox_asked_for(self) -> bool:
+        """Whether the product came as far as to ask for a sandbox."""
+        return _ASKED_FOR in self._log
+
+    @property
+    def _log(self) -> str:
         log = self.logs_dir / "osiris.log" if self.logs_dir else None
         if log is None or not log.is_file():
-            return ()
-        return tuple(_SANDBOX.findall(log.read_bytes().decode("utf-8", "replace")))
+            return ""
+        return log.read_bytes().decode("utf-8", "replace")
 
 
 class CommandLineAdapter:
@@ -161,7 +170,7 @@ class CommandLineAdapter:
             endpoint=self._endpoint,
             sandbox_ids=run.sandbox_ids,
             words=run.result.error_message,
-            refused=run.result.exit_code == _REFUSED,
+            refused=not run.sandbox_asked_for,
         )
         return CollectedArtifacts(
             outputs_dir=left.outputs,

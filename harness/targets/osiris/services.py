@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Collection
 
 from harness.model.run import PipelineCase
@@ -18,10 +19,19 @@ _LOOPBACK = "127.0.0.1"
 
 
 class Services:
-    """Starts what a case needs when it is first needed; `close` ends it."""
+    """Starts what a case needs when it is first needed.
+
+    `close` ends it, and so does the end of this value or of its process. A copy in another
+    process starts what it needs by itself.
+    """
 
     def __init__(self) -> None:
         self._databases = Databases()
+        weakref.finalize(self, self._databases.close)
+
+    def __reduce__(self) -> tuple[type[Services], tuple[()]]:
+        """Nothing that runs is handed to another process."""
+        return Services, ()
 
     def give(self, case: PipelineCase, endpoint: Endpoint | None) -> dict[str, str]:
         """The variables by which the product finds what the case needs, ready to be used.
