@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import pwd
 
 from .frames import Fault
+from .lean import suppress
 
 __all__ = ["Account", "Accounts"]
 
@@ -94,7 +94,7 @@ class Accounts:
         """
         # Also where nothing changes: watchers see the event that E2B's clients expect.
         uid, gid = (account.uid, account.gid) if self._mode == "many" else (-1, os.getegid())
-        with contextlib.suppress(PermissionError):
+        with suppress(PermissionError):
             os.chown(fd_or_path, uid, gid)
 
     def owner(self, uid: int, gid: int, viewer: Account) -> tuple[str, str]:

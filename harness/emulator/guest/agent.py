@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 
 from .accounts import Account, Accounts
 from .door import open_door
 from .files import Files
 from .frames import Channel, Fault, HangUp
 from .freezer import freeze, thaw
-from .lean import accept, loads, signal, socket
+from .lean import accept, loads, signal, socket, stack_size, start_thread
 from .metrics import Meter
 from .places import Places
 from .processes import Process, ProcessTable
@@ -103,7 +102,7 @@ class Agent:
         """Accepts calls for ever."""
         while True:
             channel = Channel(socket(fileno=accept(listener)))
-            threading.Thread(target=self._answer, args=(channel,), daemon=True).start()
+            start_thread(self._answer, channel)
 
     def _answer(self, channel: Channel) -> None:
         try:
@@ -173,7 +172,7 @@ class Agent:
         try:
             process.attach(channel)
         finally:
-            threading.Thread(target=process.pump, daemon=True).start()
+            start_thread(process.pump)
         self._follow(process, channel)
 
     def _launch(
@@ -382,7 +381,7 @@ def main() -> None:
     # The first process of a namespace gets only signals that it handles; Python handles this one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.umask(0o022)
-    threading.stack_size(_STACK_BYTES)
+    stack_size(_STACK_BYTES)
     listener = socket(fileno=config["fd"])
     os.set_inheritable(config["fd"], False)
     if os.getpid() != 1:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 
-from .lean import accept, socket
+from .lean import accept, socket, start_thread
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
@@ -30,12 +29,12 @@ def open_door(service: Callable[[], Callable[[int], None]]) -> None:
     listener.bind(SOCKET)
     os.chmod(SOCKET, 0o666)  # noqa: S103 - who may is decided for each caller
     listener.listen(64)
-    threading.Thread(target=_accept, args=(listener, service), daemon=True).start()
+    start_thread(_accept, listener, service)
 
 
 def _accept(listener: socket, service: Callable[[], Callable[[int], None]]) -> None:
     connection = accept(listener)
     serve = service()
     while True:
-        threading.Thread(target=serve, args=(connection,), daemon=True).start()
+        start_thread(serve, connection)
         connection = accept(listener)

@@ -7,9 +7,8 @@ is described in PROTOCOL.md.
 from __future__ import annotations
 
 import struct
-import threading
 
-from .lean import dumps, loads
+from .lean import Lock, dumps, loads
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Channel:
     def __init__(self, connection: socket) -> None:
         self.connection = connection
         self._finished = False
-        self._writing = threading.Lock()
+        self._writing = Lock()
 
     def receive(self) -> tuple[str, bytes]:
         """The next frame, as its kind ("J", "B" or "E") and payload.

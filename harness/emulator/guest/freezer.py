@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 
-from .lean import signal
+from .lean import signal, suppress
 from .metrics import descendants
 
 __all__ = ["freeze", "thaw"]
@@ -31,12 +30,12 @@ def thaw() -> None:
 
 def _signal_all(number: int) -> None:
     if os.getpid() == 1:
-        with contextlib.suppress(ProcessLookupError):  # there is no other process
+        with suppress(ProcessLookupError):  # there is no other process
             os.kill(-1, number)  # one step of the kernel: nothing can fork past it
         return
     # Outside a pid namespace -1 would mean this whole machine.
     for pid in _others():
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.kill(int(pid), number)
 
 

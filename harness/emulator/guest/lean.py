@@ -1,23 +1,88 @@
-"""JSON, signals and sockets without what the standard library puts around them.
+"""JSON, signals, sockets and threads without what the standard library puts around them.
 
-`json`, `signal` and `socket` bring `re`, `enum` and `selectors` along, which is more than
-half of an agent's start, and every sandbox pays for it. What is here is the part of each
-that is written in C and that CPython has carried unchanged since 3.9; where an interpreter
-has no such JSON, it is the package's.
+`json`, `signal`, `socket`, `threading` and `contextlib` bring `re`, `enum`, `selectors` and
+`collections` along, which is most of an agent's start, and every sandbox pays for it. What is
+here is the part of each that is written in C and that CPython has carried unchanged since
+3.9; where an interpreter has no such JSON, it is the package's.
 """
 
 from __future__ import annotations
 
+from _thread import LockType, allocate_lock, stack_size, start_new_thread
+
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
     from socket import socket
+    from types import TracebackType
     from typing import Any
 else:
     import _signal as signal
     from _socket import socket
 
-__all__ = ["accept", "dumps", "loads", "signal", "socket"]
+__all__ = [
+    "Event",
+    "Lock",
+    "accept",
+    "dumps",
+    "loads",
+    "signal",
+    "socket",
+    "stack_size",
+    "start_thread",
+    "suppress",
+]
+
+Lock = allocate_lock
+
+
+class Event:
+    """Something that happens once, and that threads wait for."""
+
+    def __init__(self) -> None:
+        self._happened = False
+        self._gate: LockType = allocate_lock()
+        self._gate.acquire()
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+        return self._happened
+
+    def set(self) -> None:
+        """Says that it has happened; called once."""
+        self._happened = True
+        self._gate.release()
+
+    def wait(self, timeout_s: float = -1) -> bool:
+        """Waits for it, at most so long; whether it has happened."""
+        if self._gate.acquire(timeout=timeout_s):
+            self._gate.release()  # for the next who waits
+        return self._happened
+
+
+class suppress:  # noqa: N801 - as in contextlib
+    """A block that ends without a word where one of these errors ends it."""
+
+    def __init__(self, *errors: type[BaseException]) -> None:
+        self._errors = errors
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Whether the error is one of them."""
+        return kind is not None and issubclass(kind, self._errors)
+
+
+def start_thread(work: Callable[..., None], *arguments: object) -> None:
+    """Has a thread do it; nobody waits for that."""
+    start_new_thread(work, arguments)
 
 
 def accept(listener: socket) -> int:

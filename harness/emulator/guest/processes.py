@@ -11,14 +11,12 @@ output open; E2B waits for the descendant. SIGKILL ends the whole process group.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import threading
 import time
 
 from .frames import Channel, Fault, HangUp
-from .lean import signal
+from .lean import Event, Lock, signal, start_thread, suppress
 
 TYPE_CHECKING = False  # typing's own costs every start of an agent its import
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ class Child:
     def __init__(self) -> None:
         self.pid = 0
         self.status = 0
-        self.exited = threading.Event()
+        self.exited = Event()
 
     def mark_exited(self, status: int) -> None:
         """Notes the wait status; called once, by whoever reaped it."""
@@ -79,8 +77,8 @@ class Process(Child):
         self._clients: list[Channel] = []
         self._waiting: list[Channel] = []
         self._sizes: dict[str, int] = {}
-        self._lock = threading.Lock()
-        self._input_lock = threading.Lock()
+        self._lock = Lock()
+        self._input_lock = Lock()
         self._wake_read, self._wake_write = os.pipe()
 
     def attach(self, channel: Channel, *, output: bool = True) -> None:
@@ -103,7 +101,7 @@ class Process(Child):
         """Sends no more to that client."""
         with self._lock:
             for clients in (self._clients, self._waiting):
-                with contextlib.suppress(ValueError):
+                with suppress(ValueError):
                     clients.remove(channel)
 
     def write(self, data: bytes, *, terminal: bool) -> None:
@@ -160,7 +158,7 @@ class Process(Child):
             clients = [*self._clients, *self._waiting]
             self._clients, self._waiting = [], []
         for client in clients:
-            with contextlib.suppress(HangUp):
+            with suppress(HangUp):
                 self._say_end(client)
         self._drain(open_outputs)
         self._close()
@@ -229,14 +227,15 @@ class ProcessTable:
     """Every process that runs, and the one that reaps them all."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._spawned = threading.Condition(self._lock)
+        self._lock = Lock()
+        self._spawned = Lock()
         self._by_pid: dict[int, Child] = {}
         self._ended: list[tuple[float, Process]] = []
 
     def start_reaper(self) -> None:
         """Begins to reap: our children, and orphans where the agent is their parent."""
-        threading.Thread(target=self._reap, daemon=True).start()
+        self._spawned.acquire()
+        start_thread(self._reap)
 
     def add(self, process: Child, spawn: Callable[[], int]) -> None:
         """Runs `spawn`, which returns the pid, and keeps the process under it."""
@@ -245,7 +244,8 @@ class ProcessTable:
                 process.pid = spawn()
                 self._by_pid[process.pid] = process
             finally:
-                self._spawned.notify()
+                if self._spawned.locked():
+                    self._spawned.release()  # the reaper may be waiting for a first child
 
     def find(self, pid: int | None, tag: str | None, *, ended: bool = False) -> Process:
         """The running process of that pid, or the newest with that tag.
@@ -303,13 +303,14 @@ class ProcessTable:
                 # Without reaping yet: a pid may not be given away while `signal` holds the lock.
                 waiting = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
             except ChildProcessError:
-                with self._spawned:
-                    if not self._by_pid:
-                        self._spawned.wait()
+                with self._lock:
+                    idle = not self._by_pid
+                if idle:
+                    self._spawned.acquire()
                 continue
             if waiting is None:
                 continue
-            with self._lock, contextlib.suppress(ChildProcessError):
+            with self._lock, suppress(ChildProcessError):
                 pid, status = os.waitpid(waiting.si_pid, os.WNOHANG)
                 child = self._by_pid.pop(pid, None) if pid else None
                 if child is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_value_that_is_no_json_is_refused() -> None:
 
 
 def test_start_of_the_agent_imports_no_more_than_it_needs() -> None:
-    """Each sandbox pays for the agent's imports; these five cost more than all the rest."""
+    """Each sandbox pays for the agent's imports; these cost more than all the rest."""
     code = "import sys; import guest.agent; print(*sys.modules)"
     folder = Path(lean.__file__).parents[1]
     shown = subprocess.run(
@@ -58,4 +59,28 @@ def test_start_of_the_agent_imports_no_more_than_it_needs() -> None:
         text=True,
     ).stdout.split()
     assert "guest.frames" in shown
-    assert not {"re", "enum", "json", "socket", "selectors", "ctypes"} & set(shown)
+    dear = {"re", "enum", "json", "socket", "selectors", "ctypes", "threading", "contextlib"}
+    assert not (dear | {"collections", "functools"}) & set(shown)
+
+
+def test_event_wakes_all_who_wait_and_who_come_late() -> None:
+    """An event that has happened keeps nobody waiting; one that has not ends at its time."""
+    event, woken = lean.Event(), list[bool]()
+    assert not event.wait(0.001)
+    waiting = [threading.Thread(target=lambda: woken.append(event.wait(20))) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    lean.start_thread(event.set)
+    for thread in waiting:
+        thread.join()
+    assert woken == [True] * 3
+    assert event.wait()
+    assert event.is_set()
+
+
+def test_suppress_lets_other_errors_through() -> None:
+    """Only what was named is swallowed, with all that is more special."""
+    with lean.suppress(OSError):
+        raise FileNotFoundError
+    with pytest.raises(ValueError, match="other"), lean.suppress(OSError, KeyError):
+        raise ValueError("other")

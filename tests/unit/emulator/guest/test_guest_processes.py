@@ -22,7 +22,7 @@ def test_command_without_wishes_runs_as_user_in_its_home(guest: Guest) -> None:
         "exit_code": 0,
         "exited": True,
         "status": "exit status 0",
-        "sizes": {"stdout": len(ended.text)},
+        "sizes": {"stdout": len(ended.stdout)},
     }
 
 
