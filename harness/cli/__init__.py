@@ -109,7 +109,8 @@ def _dispatch(words: Sequence[str]) -> int:
 
 
 def _help() -> str:
-    nouns = "".join(f"  {noun:10}{question}\n" for noun, question in NOUNS.items())
+    width = max(map(len, NOUNS)) + 2
+    nouns = "".join(f"  {noun:{width}}{question}\n" for noun, question in NOUNS.items())
     return (
         "usage: harness NOUN VERB [OPTIONS]\n\n"
         "Test harness for code that runs in E2B sandboxes.\n\n"

@@ -11,11 +11,12 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.clock import Clock, SystemClock
-from harness.emulator.isolation import SandboxHost
+from harness.emulator.isolation import IsolationMode, SandboxHost
+from harness.emulator.isolation.losses import losses
 from harness.errors import HarnessError
 from harness.model.outcome import Outcome
 from harness.model.verdict import Check, Verdict
@@ -118,7 +119,17 @@ def _sandboxes() -> str:
             return f"a sandbox starts and answers (its agent is process {answer['pid']} there)"
 
     with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
-        return asyncio.run(start_one(Path(folder)))
+        try:
+            started = asyncio.run(start_one(Path(folder)))
+        except HarnessError as error:
+            lost = losses(IsolationMode.PROCESS)
+            raise _Unfit(_with_losses(f"{error}\nlost with --isolation process:", lost)) from error
+    lost = losses()
+    return _with_losses(f"{started}; lost without root's rights:", lost) if lost else started
+
+
+def _with_losses(text: str, lost: Sequence[str]) -> str:
+    return "\n".join([text, *(f"- {loss}" for loss in lost)])
 
 
 def _settings(settings: Settings) -> str:

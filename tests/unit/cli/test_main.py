@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from harness.cli import NOUNS
 
 HARNESS = (sys.executable, "-m", "harness")
 
@@ -32,8 +35,8 @@ def test_help_lists_the_nouns(tmp_path: Path) -> None:
     """A newcomer sees what there is."""
     result = harness("--help", cwd=tmp_path)
     assert result.returncode == 0
-    for noun in ("smoke", "parity", "orphans", "secrets", "report", "emulator", "doctor"):
-        assert f"  {noun} " in result.stdout
+    for noun, question in NOUNS.items():
+        assert re.search(rf"^  {noun} +{re.escape(question)}$", result.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
