@@ -92,6 +92,13 @@ def conformance(session: nox.Session) -> None:
     run_harness(session, "conformance", "run", *session.posargs)
 
 
+@nox.session(default=False, tags=["offline"])
+def versions(session: nox.Session) -> None:
+    """One contract over many versions of E2B's SDKs: `-- --only python-2.45.1 --only js-newest`."""
+    install(session)
+    run_harness(session, "versions", "run", *session.posargs)
+
+
 @nox.session(tags=["offline", "check", "ci"])
 def tests(session: nox.Session) -> None:
     """The project's own tests: unit, contract, smoke, parity and orphans on the emulator."""

@@ -11,10 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness.errors import UsageError
 from harness.model.outcome import Outcome
 from harness.settings import Settings
 from harness.workflow.conformance import Conformance, ConformancePlan, run_conformance
 from harness.workflow.conformance_suite import CODE_INTERPRETER, PYTHON_SDK
+from harness.workflow.figures import note_conformance
 
 __all__ = ["app"]
 
@@ -63,10 +65,19 @@ def run_command(
     emulator_option: Annotated[
         list[str] | None, typer.Option(help="A word for `harness emulator serve`; repeatable.")
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Note what a whole run measured in this JSON file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Runs the suite; further words select tests, as pytest does, relative to the suite."""
     settings = Settings.load()
+    if figures is not None and context.args:
+        raise UsageError(
+            f"--figures was asked for, and a part of the suite: {' '.join(context.args)}",
+            expected="the figures of a whole suite",
+            next_step="leave the further words out, or --figures",
+        )
     plan = ConformancePlan(
         checkout=checkout,
         origin=CODE_INTERPRETER if interpreter else PYTHON_SDK,
@@ -79,6 +90,8 @@ def run_command(
         emulator_arguments=tuple(emulator_option or ()),
     )
     found = run_conformance(plan, settings, say=_say)
+    if figures is not None and not found.verdict.interrupted:
+        note_conformance(figures, found)
     if as_json:
         json.dump(found.verdict.to_json(), sys.stdout, indent=2)
         sys.stdout.write("\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.clock import Clock, SystemClock
@@ -90,6 +90,7 @@ class Conformance:
         suite_version: the SDK that the tests were made for.
         sdk_version: the SDK that they ran with.
         results: of all runs together, with whole texts.
+        routes: of E2B's, those that were asked for and served, method and pattern.
     """
 
     verdict: Verdict
@@ -100,6 +101,7 @@ class Conformance:
     suite_version: str
     sdk_version: str
     results: tuple[TestResult, ...]
+    routes: tuple[str, ...] = ()
 
 
 def run_conformance(
@@ -197,6 +199,7 @@ def run_conformance(
         suite_version=bench.suite.version,
         sdk_version=sdk_version,
         results=asked,
+        routes=tuple(dict.fromkeys(route for run in runs for route in run.routes)),
     )
 
 
@@ -233,11 +236,7 @@ def _runs(passes: Passes, plan: ConformancePlan) -> tuple[SuiteRun, ...]:
         run = passes.run(number)
         if not plan.arguments and not run.interrupted:
             missing = passes.tests - passes.vacuous - set(run.results)
-            run = SuiteRun(
-                results={**run.results, **_never_reported(missing)},
-                twins=run.twins,
-                duration_s=run.duration_s,
-            )
+            run = replace(run, results={**run.results, **_never_reported(missing)})
         runs.append(run)
         if run.interrupted:
             break

@@ -8,7 +8,7 @@ last, with their denials taken away, the tests that only show what is out of rea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.clock import Clock
@@ -20,6 +20,7 @@ from harness.workflow.conformance_internet import stand_in
 from harness.workflow.conformance_recorder import RECORD_VARIABLE, SKIP_VARIABLE
 from harness.workflow.conformance_results import TestResult, read_results
 from harness.workflow.conformance_suite import Sorting
+from harness.workflow.shown_routes import served_routes
 
 __all__ = ["Passes", "SuiteRun"]
 
@@ -34,12 +35,14 @@ class SuiteRun:
     Attributes:
         results: by test.
         twins: a check for each test that only denies: it must fail where nothing is denied.
+        routes: of E2B's, those that were asked for and served, method and pattern.
         duration_s: of all passes.
         interrupted: somebody asked for an end.
     """
 
     results: Mapping[str, TestResult]
     twins: tuple[Check, ...] = ()
+    routes: tuple[str, ...] = ()
     duration_s: float = 0.0
     interrupted: bool = False
 
@@ -98,12 +101,9 @@ class Passes:
             whose = "an ordinary user's" if self.no_root else "this user's"
             self.say(f"run {number}: an emulator ({whose}), {self.bench.workers} workers")
             found = self._against(emulator, number)
-        return SuiteRun(
-            results=found.results,
-            twins=found.twins,
-            interrupted=found.interrupted,
-            duration_s=self.clock.monotonic_s() - started_s,
-        )
+            routes = served_routes(emulator.ledger())
+        duration_s = self.clock.monotonic_s() - started_s
+        return replace(found, routes=routes, duration_s=duration_s)
 
     def _against(self, emulator: Emulator, number: int) -> SuiteRun:
         by_name = {nodeid for nodeid in self.tests if self.sorting.is_by_name(nodeid)}

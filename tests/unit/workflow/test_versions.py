@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ExitCode, UsageError
 from harness.model.outcome import Outcome
+from harness.model.verdict import Check
 from harness.settings import Settings
-from harness.workflow.versions import MATRIX, Language, chosen, run_versions
+from harness.workflow import versions
+from harness.workflow.versions import run_versions
+from harness.workflow.versions_clients import Ran
+from harness.workflow.versions_matrix import MATRIX, Attach, Client, Language, chosen
 
 CONTRACT = """
 import os
@@ -76,13 +81,55 @@ def test_run_versions_without_a_contract_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("python-2.4.2", True),
-        ("python-2.20.0", False),
-        ("python-newest", False),
-        ("js-2.4.2", False),
+        ("python-2.4.2", Attach.PROXY_OPTION),
+        ("python-2.20.0", Attach.VARIABLES),
+        ("python-newest", Attach.VARIABLES),
+        ("js-2.4.2", Attach.PROXY_AGENT),
+        ("js-2.20.0", Attach.VARIABLES),
+        ("code-interpreter-2.11.5", Attach.VARIABLES),
     ],
 )
-def test_clients_without_the_sandbox_s_variable_come_by_proxy(name: str, *, expected: bool) -> None:
-    """An old Python client knows only public host names; Node's own proxy support is not as old."""
+def test_client_is_led_to_the_emulator_as_its_age_allows(name: str, expected: Attach) -> None:
+    """One without a variable for sandboxes knows only public host names, and needs a proxy."""
     [client] = chosen([name])
-    assert client.only_public_names is expected
+    assert client.attached_by is expected
+
+
+def test_client_that_reads_no_proxy_variable_reaches_sandboxes_all_the_same(tmp_path: Path) -> None:
+    """By its own option, which each call would take."""
+    contract = tmp_path / "tests" / "contract_python"
+    contract.mkdir(parents=True)
+    (contract / "test_contract.py").write_text(
+        "from e2b import Sandbox\n\ndef test_command():\n"
+        "    with Sandbox.create() as sandbox:\n"
+        "        assert sandbox.commands.run('echo here').stdout == 'here\\n'\n"
+    )
+    settings = Settings.load(root=tmp_path, environ={})
+    verdict, [row] = run_versions(chosen(["python-2.4.2"]), settings, say=print)
+    assert (verdict.exit_code, row.installed) == (ExitCode.PASSED, "2.4.2")
+    assert "POST /sandboxes" in row.routes
+    assert "POST /process.Process/Start" in row.routes
+    assert "GET /v2/sandboxes" not in row.routes
+
+
+def test_run_versions_that_is_interrupted_keeps_the_rows_that_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report is written, and says that it is not the whole."""
+    asked: list[str] = []
+
+    def run(client: Client, *_: object) -> Ran:
+        asked.append(client.name)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return Ran(installed="1", checks=(Check(name="it", outcome=Outcome.PASSED),))
+
+    monkeypatch.setattr(versions, "run_contract", run)
+    settings = Settings.load(root=tmp_path, environ={})
+    clients = chosen(["python-2.63.0", "python-2.57.0", "python-2.51.0"])
+    verdict, rows = run_versions(clients, settings, say=print)
+    assert [row.client.name for row in rows] == ["python-2.63.0"]
+    assert asked == ["python-2.63.0", "python-2.57.0"]
+    assert verdict.exit_code is ExitCode.INTERRUPTED
+    written = json.loads((settings.reports / "versions" / "verdict.json").read_text())
+    assert [check["name"] for check in written["checks"]] == ["python-2.63.0::it"]
