@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from harness.errors import UsageError
+from harness.model.run import Deed, Disturbance
 from harness.targets.osiris.case_library import CASES, FIXTURES, load_case, load_cases
 
 GOOD = """
@@ -24,6 +25,11 @@ env: {WORD: "w"}
 outputs: [out/a.csv]
 expect_success: null
 deadline_s: 5
+arguments: [--out, "shipped"]
+needs: [mysql]
+sandbox_timeout_s: 20
+faults: [{ route: "* /files", delay_s: 0.5 }]
+disturbance: { step: a, deed: advance, seconds: 61 }
 """
 
 
@@ -47,6 +53,9 @@ def test_load_case_every_field_is_read(tmp_path: Path) -> None:
     assert case.files == {"input/a.csv": b"id\n1\n", "input/b.bin": b"\x00\x01\xff"}
     assert (case.env, case.outputs) == ({"WORD": "w"}, ("out/a.csv",))
     assert (case.expect_success, case.deadline_s) == (None, 5.0)
+    assert (case.arguments, case.needs) == (("--out", "shipped"), ("mysql",))
+    assert (case.sandbox_timeout_s, case.faults) == (20, ({"route": "* /files", "delay_s": 0.5},))
+    assert case.disturbance == Disturbance(step="a", deed=Deed.ADVANCE, seconds=61.0)
 
 
 def test_load_case_oml_as_text_is_kept_to_the_byte(tmp_path: Path) -> None:
@@ -65,6 +74,11 @@ env: {"1X": "a", NUMBER: 1}
 outputs: [/abs, ok, ok]
 expect_success: "yes"
 deadline_s: -1
+arguments: --out
+needs: [oracle]
+sandbox_timeout_s: 0.5
+faults: [{ status: 503 }]
+disturbance: { step: a, deed: explode }
 colour: blue
 """
     told = problems(tmp_path, text)
@@ -83,6 +97,11 @@ colour: blue
         "stands twice",
         "expect_success:",
         "deadline_s:",
+        "arguments:",
+        "needs: expected a list out of mysql",
+        "sandbox_timeout_s:",
+        "faults:",
+        "disturbance:",
     ):
         assert part in told
 
@@ -98,6 +117,10 @@ colour: blue
         ("name: good\npurpose: p\noml: x\ndeadline_s: true\n", "deadline_s"),
         ("name: good\npurpose: p\noml: x\ndeadline_s: .nan\n", "deadline_s"),
         ("name: good\npurpose: p\noml: x\nfiles: [a]\n", "files: expected a mapping"),
+        (
+            "name: good\npurpose: p\noml: x\ndisturbance: {step: a, deed: interrupt}\n",
+            "only a command line can be interrupted",
+        ),
         ("name: !!python/object/apply:os.getcwd []\n", "not a case"),
     ],
 )
