@@ -14,7 +14,7 @@ import pkgutil
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import harness.emulator
 from harness.emulator.assembly import assemble
 from harness.emulator.control_plane.api import ControlPlane
+from harness.emulator.coverage_figures import conformance_tables, shown_with, versions_table
 from harness.emulator.envd.api import Envd
 from harness.emulator.known_routes import ENVD_ROUTES, KNOWN_ROUTES
 from harness.emulator.serve_options import ServeOptions
@@ -85,6 +86,7 @@ def page(coverage: Coverage, figures: Path) -> str:
         figures: the JSON file of measured figures; what it lacks is not on the page.
     """
     measured = json.loads(figures.read_text(encoding="utf-8")) if figures.is_file() else {}
+    shown = shown_with(measured)
     return "\n".join(
         (
             "# What the emulator covers",
@@ -92,23 +94,25 @@ def page(coverage: Coverage, figures: Path) -> str:
             "Made from the code by `harness emulator coverage`; a test holds it up to date.",
             "Full: answers as E2B does, as far as its clients can tell. Partial: with the",
             "difference that is named. Refused: 501 with the route's name, and a note in the",
-            "ledger; an unknown field is accepted, and noted too.",
+            "ledger; an unknown field is accepted, and noted too. Shown with: the versions of",
+            "E2B's SDKs that asked for the route, in their own suites or in the contract of all",
+            "versions, and were served.",
             "",
             *_summary(coverage),
             "",
             "## Control plane",
-            *_table(coverage.api),
+            *_table(coverage.api, shown),
             "",
             "## Inside a sandbox (envd)",
-            *_table(coverage.envd),
+            *_table(coverage.envd, shown),
             "",
             "## What differs beyond single routes",
             "| part | difference |",
             "|---|---|",
             *(f"| `{part}` | {_cell(text)} |" for part, text in coverage.behaviours),
             "",
-            *_conformance(measured.get("conformance", ())),
-            *_versions(measured.get("versions", {})),
+            *conformance_tables(measured.get("conformance", ())),
+            *versions_table(measured.get("versions", ())),
         )
     )
 
@@ -216,57 +220,13 @@ def _summary(coverage: Coverage) -> Iterator[str]:
         yield f"| {title} | " + " | ".join(map(str, counts)) + " |"
 
 
-def _table(routes: Sequence[RouteCoverage]) -> Iterator[str]:
-    yield "| route | state | how it differs | source |"
-    yield "|---|---|---|---|"
+def _table(routes: Sequence[RouteCoverage], shown: Mapping[str, str]) -> Iterator[str]:
+    yield "| route | state | how it differs | source | shown with |"
+    yield "|---|---|---|---|---|"
     for route in routes:
-        name = f"`{route.method} {route.pattern}`"
-        yield f"| {name} | {route.state} | {_cell(route.differs)} | {_cell(route.source)} |"
-
-
-def _conformance(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
-    if not runs:
-        return
-    yield "## Conformance: E2B's own public Python suite"
-    yield "Tests that need a server: passed / feasible / total"
-    yield "([how to run it](../how-to/check-conformance.md))."
-    yield ""
-    heads = [
-        f"{run['date']}: suite {run['suite']}, e2b {run['sdk']}, "
-        f"{'an ordinary user' if run['ordinary_user'] else 'root'}, {run['workers']} workers"
-        for run in runs
-    ]
-    yield "| area | " + " | ".join(heads) + " |"
-    yield "|---" * (len(runs) + 1) + "|"
-    areas: dict[str, list[str]] = {}
-    for number, run in enumerate(runs):
-        for row in [*run["areas"], _sum(run["areas"])]:
-            cells = areas.setdefault(row["area"], [""] * len(runs))
-            cells[number] = f"{row['passed']} / {row['feasible']} / {row['total']}"
-    areas["all"] = areas.pop("all")
-    for area, cells in areas.items():
-        yield f"| {area} | " + " | ".join(cells) + " |"
-    yield ""
-
-
-def _sum(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    names = ("passed", "feasible", "total")
-    return {"area": "all"} | {name: sum(row[name] for row in rows) for name in names}
-
-
-def _versions(run: dict[str, Any]) -> Iterator[str]:
-    if not run:
-        return
-    yield "## Versions it was shown with"
-    yield f"One contract for all of them, `nox -s versions`, {run['date']}."
-    yield ""
-    yield "| client | installed | passed | failed | lacks | what failed |"
-    yield "|---|---|---|---|---|---|"
-    for row in run["rows"]:
-        failed = _cell("; ".join(row["failures"]))
-        cells = (row["client"], row["installed"], row["passed"], row["failed"], row["lacks"])
-        yield "| " + " | ".join(map(str, cells)) + f" | {failed} |"
-    yield ""
+        name = f"{route.method} {route.pattern}"
+        cells = (_cell(route.differs), _cell(route.source), shown.get(name, ""))
+        yield f"| `{name}` | {route.state} | " + " | ".join(cells) + " |"
 
 
 def _cell(text: str) -> str:
