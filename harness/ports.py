@@ -146,6 +146,11 @@ class Sketch(Hashable, Protocol):
         """The length of everything that it consists of."""
         ...
 
+    @property
+    def weight(self) -> tuple[int, ...]:
+        """What is to become small, the most important first."""
+        ...
+
     def case(self, name: str, *, purpose: str) -> PipelineCase:
         """The pipeline as a case of that name."""
         ...

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from harness.model.difference import Difference
 from harness.ports import Sketch
 
-__all__ = ["Shrunk", "fault_of", "shrink", "size_of"]
+__all__ = ["Shrunk", "fault_of", "shrink"]
 
 Shows = Callable[[Sequence[Sketch]], Sequence[bool] | None]
 
@@ -47,7 +47,7 @@ def shrink(start: Sketch, shows: Shows, *, side_by_side: int = 1) -> Shrunk:
     """
     best = start
     while True:
-        smaller = (item for item in best.smaller() if size_of(item) < size_of(best))
+        smaller = (item for item in best.smaller() if item.weight < best.weight)
         found: Sketch | None = None
         while group := list(itertools.islice(smaller, side_by_side)):
             answers = shows(group)
@@ -59,11 +59,6 @@ def shrink(start: Sketch, shows: Shows, *, side_by_side: int = 1) -> Shrunk:
         if found is None:
             return Shrunk(sketch=best, whole=True)
         best = found
-
-
-def size_of(sketch: Sketch) -> tuple[int, int]:
-    """How big a pipeline is: steps first, then bytes."""
-    return sketch.step_count, sketch.size_bytes
 
 
 def fault_of(difference: Difference, files: Sequence[str]) -> str:

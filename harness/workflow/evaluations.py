@@ -11,7 +11,7 @@ from typing import Self
 
 from harness.model.difference import Difference
 from harness.parity import CaseRun
-from harness.parity.shrinking import fault_of, size_of
+from harness.parity.shrinking import fault_of
 from harness.ports import Sketch
 from harness.workflow.parity_runs import CaseRunner
 
@@ -95,7 +95,7 @@ class Evaluations:
             for sketch, future in self._begun.items()
             if future.done() and not future.cancelled() and fault in future.result().faults
         )
-        return min(showing, key=size_of)
+        return min(showing, key=lambda sketch: sketch.weight)
 
     def _run(self, sketch: Sketch, name: str) -> Shown:
         case = sketch.case(name, purpose="drawn at random")

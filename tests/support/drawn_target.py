@@ -29,6 +29,10 @@ class Words:
     def size_bytes(self) -> int:
         return sum(map(len, self.words))
 
+    @property
+    def weight(self) -> tuple[int, ...]:
+        return self.step_count, self.size_bytes
+
     def case(self, name: str, *, purpose: str) -> PipelineCase:
         return PipelineCase(
             name=name, purpose=purpose, oml=" ".join(self.words), expect_success=None

@@ -32,7 +32,7 @@ VARIABLE, COLOUR = "HARNESS_COLOUR", "green"
 # Names that people give, in the order in which a smaller pipeline takes them.
 _PLAIN = ("generate", "orders", "customers", "items", "prices", "stores", "visits", "events")
 _PLAIN_TRANSFORM = ("next", "join", "clean", "report", "totals", "latest", "merged", "final")
-_PLAIN_WRITE = ("write", "export", "archive", "publish")
+_PLAIN_WRITE = ("write", "export", "archive", "publish", "backup", "share", "print")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,18 @@ class OsirisSketch:
         case = self.case("explored", purpose="")
         files = sum(len(name) + len(data) for name, data in case.files.items())
         return len(case.oml.encode()) + files + sum(len(k) + len(v) for k, v in case.env.items())
+
+    @cached_property
+    def weight(self) -> tuple[int, ...]:
+        """Steps, then bytes as if every name were plain, and whether every name is.
+
+        So a plain name counts as smaller than a short odd one, and pipelines that differ
+        in names alone become one, which is run once.
+        """
+        plain = _renamed(self.steps)
+        if plain == self.steps:
+            return self.step_count, self.size_bytes, 0
+        return self.step_count, OsirisSketch(steps=plain).size_bytes, 1
 
     def case(self, name: str, *, purpose: str) -> PipelineCase:
         """The pipeline as a case; it promises nothing of its end."""
@@ -104,12 +116,12 @@ class OsirisSketch:
                 yield candidate
 
     def _cuts(self) -> Iterator[tuple[Step, ...]]:
+        yield _renamed(self.steps)
         yield from self._alone()
         yield from self._without_one()
         for number, step in enumerate(self.steps):
             for simpler in _simpler(step, self.steps[:number]):
                 yield (*self.steps[:number], simpler, *self.steps[number + 1 :])
-        yield _renamed(self.steps)
 
     def _alone(self) -> Iterator[tuple[Step, ...]]:
         """Each step with no more than what it needs, fewest steps first."""

@@ -115,6 +115,7 @@ def test_smaller_pipelines_are_whole_pipelines(sketches: tuple[OsirisSketch, ...
         for cut in cuts:
             assert cut.steps
             names = [step.id for step in cut.steps]
+            assert len(set(names)) == len(names)
             for number, step in enumerate(cut.steps):
                 assert set(step.needs) <= set(names[:number])
 
@@ -122,7 +123,18 @@ def test_smaller_pipelines_are_whole_pipelines(sketches: tuple[OsirisSketch, ...
 def test_smallest_pipeline_has_nothing_smaller() -> None:
     """Shrinking ends: one step, one row, one column."""
     smallest = OsirisSketch(steps=(Generate(id="generate"),))
-    assert [cut for cut in smallest.smaller() if cut.size_bytes < smallest.size_bytes] == []
+    assert [cut for cut in smallest.smaller() if cut.weight < smallest.weight] == []
+
+
+def test_plain_names_weigh_less_than_short_odd_ones() -> None:
+    """Who reads the smallest pipeline, and the next find, have the same names in it."""
+    odd = OsirisSketch(steps=(Generate(id="2nd"), Write(id="x", needs=("2nd",), number=4)))
+    plain = next(odd.smaller())
+    assert [step.id for step in plain.steps] == ["generate", "write"]
+    assert plain.case("one", purpose="").outputs == ("output/rows-1.csv",)
+    assert plain.weight < odd.weight
+    assert plain.size_bytes > odd.size_bytes
+    assert next(plain.smaller()).step_count == 1
 
 
 def test_details_of_a_pipeline_are_in_its_case() -> None:
@@ -143,3 +155,13 @@ def test_details_of_a_pipeline_are_in_its_case() -> None:
     config = yaml.safe_load(case.oml)["steps"][4]["config"]
     assert config == {"path": "output/rows-1.csv", "newline": "crlf"}
     assert set(WRITER_OPTIONS) >= set(config) - {"path"}
+
+
+def test_steps_of_one_kind_get_different_plain_names() -> None:
+    """As many as a drawn pipeline may have, and none under the name of another."""
+    first = Generate(id="first")
+    writers = [Write(id=f"orders-{number}", needs=("first",), number=number) for number in range(6)]
+    plain = next(OsirisSketch(steps=(first, *writers)).smaller())
+    names = [step.id for step in plain.steps]
+    assert len(set(names)) == 7
+    assert names[0] == "generate"
