@@ -10,6 +10,7 @@ fork has the files of that moment, and none of its processes.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,14 +21,17 @@ from harness.emulator.answers import ApiError
 from harness.emulator.catalogue import DEFAULT_TAG, Catalogue, split_name
 from harness.emulator.credentials import new_id
 from harness.emulator.isolation import SandboxHost
+from harness.emulator.isolation.layers import MAX_LAYER_BYTES
 from harness.emulator.life import Happening, NewSandbox, SandboxLife
 from harness.emulator.sandboxes import Sandboxes, no_such_sandbox
 from harness.emulator.template_records import Template
 from harness.errors import BrokenError
 
-__all__ = ["MAX_SNAPSHOTS", "Snapshot", "Snapshots"]
+__all__ = ["MAX_BYTES", "MAX_SNAPSHOTS", "Snapshot", "Snapshots"]
 
 MAX_SNAPSHOTS = 100
+MAX_BYTES = 16 * 1024**3
+_BLOCK_BYTES = 512  # of st_blocks, whatever the file system's own are
 _NAME = re.compile(r"[a-z0-9_-]{1,128}:[a-z0-9_.-]{1,128}")
 
 
@@ -42,6 +46,7 @@ class Snapshot:
         sandbox_id: the sandbox whose files they are.
         created_at: when they were copied.
         template: what sandboxes are made from.
+        size_bytes: what its files take on disk.
     """
 
     snapshot_id: str
@@ -49,6 +54,7 @@ class Snapshot:
     sandbox_id: str
     created_at: datetime
     template: Template
+    size_bytes: int
 
     def is_called(self, text: str) -> bool:
         """Whether a name or id, with or without its tag, means this one."""
@@ -64,6 +70,7 @@ class Snapshots:
         sandboxes: where sandboxes are made and found.
         catalogue: where snapshots become templates.
         max_snapshots: how many are kept at once.
+        max_bytes: how much they may take on disk together.
     """
 
     def __init__(
@@ -73,11 +80,13 @@ class Snapshots:
         catalogue: Catalogue,
         *,
         max_snapshots: int = MAX_SNAPSHOTS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._host = host
         self._sandboxes = sandboxes
         self._catalogue = catalogue
         self._max_snapshots = max_snapshots
+        self._max_bytes = max_bytes
         self._kept: dict[str, Snapshot] = {}
 
     def newest_first(self) -> tuple[Snapshot, ...]:
@@ -110,7 +119,8 @@ class Snapshots:
             )
         image = life.asked.template.image
         envs = {**image.envs, **life.asked.envs}
-        image = replace(image, layer=await self._copy(life), envs=envs)
+        layer = await self._copy(life)
+        image = replace(image, layer=layer, envs=envs)
         self._sandboxes.chronicle.tell(Happening.CHECKPOINTED, life)
         template_id = replaced.template.template_id if replaced else new_id("")
         template = replace(
@@ -125,6 +135,7 @@ class Snapshots:
             sandbox_id=sandbox_id,
             created_at=self._sandboxes.clock.now(),
             template=template,
+            size_bytes=await asyncio.to_thread(_size_on_disk, layer),
         )
         previous = self._kept.get(snapshot.snapshot_id)
         self._kept[snapshot.snapshot_id] = snapshot
@@ -189,18 +200,33 @@ class Snapshots:
 
     async def _copy(self, life: SandboxLife) -> Path:
         layer = self._host.new_layer()
+        kept = sum(snapshot.size_bytes for snapshot in self._kept.values())
+        left = max(0, self._max_bytes - kept)
         async with life.changing:
             if self._sandboxes.find(life.sandbox_id) is not life:
                 raise no_such_sandbox(life.sandbox_id)
             try:
-                await self._host.save_layer(life.sandbox_id, layer)
+                await self._host.save_layer(
+                    life.sandbox_id, layer, limit_bytes=min(left, MAX_LAYER_BYTES)
+                )
             except BrokenError as error:
-                raise ApiError(500, f"Failed to snapshot sandbox: {error.happened}") from error
+                why = error.happened
+                if left < MAX_LAYER_BYTES:
+                    why += f"; {kept // 1024**2} MiB of {self._max_bytes // 1024**2} are kept"
+                raise ApiError(500, f"Failed to snapshot sandbox: {why}") from error
         return layer
 
     async def _drop_files(self, snapshot: Snapshot) -> None:
         if snapshot.template.image.layer is not None:
             await self._host.drop_layer(snapshot.template.image.layer)
+
+
+def _size_on_disk(layer: Path) -> int:
+    total = 0
+    for folder, folders, files in os.walk(layer):
+        for name in (*folders, *files):
+            total += os.lstat(Path(folder, name)).st_blocks * _BLOCK_BYTES
+    return total
 
 
 def _place(snapshot: Snapshot) -> tuple[datetime, str]:
