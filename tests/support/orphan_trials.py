@@ -32,6 +32,7 @@ from harness.gateway import Gateway
 from harness.model.run import ExecutionContext
 from harness.model.side import Endpoint
 from harness.orphans import Rules, Sweeper, read_ledgers
+from harness.peers import process_of
 from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 from harness.settings import Settings
 from harness.targets.osiris import OsirisTarget
@@ -137,7 +138,9 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        return not self.left and self.bystander
+        """Nothing is left, and it is because of the reaper: a program that failed proves nothing."""
+        worked = bool(self.request) or self.exit_code == 0
+        return worked and not self.left and self.bystander
 
 
 def python_program(target: OsirisTarget, folder: Path) -> Program:
@@ -225,6 +228,8 @@ class Bench:
                 time.sleep(DOWN_S)
                 self._wire.disarm()
             exit_code = _end(process, CLIENT_S if trial.way is not Way.GATEWAY else 10.0)
+            if not happened:  # nor is it to happen to the gateway's own requests
+                self._wire.disarm()
         begun = time.monotonic()
         if trial.way is Way.GATEWAY and happened:
             self._drop_gateway()
@@ -244,6 +249,8 @@ class Bench:
         )
 
     def _ready_gateway(self) -> Gateway:
+        if self._gateway is not None and not process_of(self._gateway.pid).alive:
+            self._drop_gateway()  # it was struck after its trial
         if self._gateway is None:
             env = {
                 "E2B_API_URL": self._wire.url,
