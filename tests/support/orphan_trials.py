@@ -138,7 +138,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Nothing is left, and it is because of the reaper: a program that failed proves nothing."""
+        """Nothing is left, and a program that failed by itself proves nothing."""
         worked = bool(self.request) or self.exit_code == 0
         return worked and not self.left and self.bystander
 
