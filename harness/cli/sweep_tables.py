@@ -24,21 +24,27 @@ _FATE_STYLES = {
 }
 _WHOLE = frozenset({"sandbox", "state", "age", "ruling"})
 UNBOUNDED = 500
+WIDE = 110
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def print_listing(report: SweepReport) -> None:
-    """Every sandbox with its ruling, then the counts."""
-    table = _table("sandbox", "state", "age", "ruling", "why", "run", "owner")
+    """Every sandbox with its ruling, then the counts; a narrow terminal leaves out the owners."""
+    console = _console()
+    wide = console.width >= WIDE
+    table = _table("sandbox", "state", "age", "ruling", "why", *(("run", "owner") if wide else ()))
     for decision in report.decisions:
+        tags = decision.tags
+        origin = (tags.run_id, tags.owner) if tags else ("", "")
         table.add_row(
             *_identity(decision),
             Text(decision.ruling, style=_RULING_STYLES[decision.ruling]),
             decision.reason,
-            decision.tags.run_id if decision.tags else "",
-            decision.tags.owner if decision.tags else "",
+            *(origin if wide else ()),
         )
-    _print(table, report, rows=len(report.decisions))
+    _print(console, table, report, rows=len(report.decisions))
+    if report.decisions and not wide:
+        console.print(f"runs and owners: from {WIDE} columns on, or with --json", style="dim")
 
 
 def print_sweep(report: SweepReport) -> None:
@@ -51,13 +57,17 @@ def print_sweep(report: SweepReport) -> None:
             Text(ending.fate, style=_FATE_STYLES[ending.fate]),
             ending.why,
         )
-    _print(table, report, rows=len(report.endings))
+    _print(_console(), table, report, rows=len(report.endings))
 
 
-def _print(table: Table, report: SweepReport, *, rows: int) -> None:
+def _console() -> Console:
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=UNBOUNDED)  # a file or a pipe has no edge
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, width=UNBOUNDED)  # a file or a pipe has no edge
+
+
+def _print(console: Console, table: Table, report: SweepReport, *, rows: int) -> None:
     if rows:
         console.print(table)
     counts = [f"{count} {name}" for name, count in report.counts().items()]

@@ -159,8 +159,12 @@ def decide(
         rules: when a sandbox is due.
         evidence: what is known beside the listing.
     """
-    originals = _originals(records, rules)
-    return tuple(_judge(record, now, rules, evidence, originals) for record in records)
+    tags = [OwnershipTags.from_metadata(record.metadata) for record in records]
+    originals = _originals(records, tags, rules)
+    return tuple(
+        _judge(record, its, now=now, rules=rules, evidence=evidence, originals=originals)
+        for record, its in zip(records, tags, strict=True)
+    )
 
 
 _DUE = frozenset({Reason.EXPIRED, Reason.TOO_OLD, Reason.OWNER_DEAD})
@@ -168,12 +172,13 @@ _DUE = frozenset({Reason.EXPIRED, Reason.TOO_OLD, Reason.OWNER_DEAD})
 
 def _judge(
     record: SandboxRecord,
+    tags: OwnershipTags | None,
+    *,
     now: datetime,
     rules: Rules,
     evidence: Evidence,
     originals: Mapping[OwnershipTags, str | None],
 ) -> Decision:
-    tags = OwnershipTags.from_metadata(record.metadata)
     age = now - record.started_at
     reason = _why_not_ours(record, tags, evidence, originals)
     if reason is not None or tags is None:
@@ -256,11 +261,12 @@ def _why_no_tags(record: SandboxRecord) -> Reason:
     return Reason.UNREADABLE_TAGS if tagged else Reason.NO_TAGS
 
 
-def _originals(records: Sequence[SandboxRecord], rules: Rules) -> dict[OwnershipTags, str | None]:
+def _originals(
+    records: Sequence[SandboxRecord], tags_of_each: Sequence[OwnershipTags | None], rules: Rules
+) -> dict[OwnershipTags, str | None]:
     """Whose tags they are: of those whose start fits them the nearest; None where two are."""
     nearest: dict[OwnershipTags, tuple[timedelta, str | None]] = {}
-    for record in records:
-        tags = OwnershipTags.from_metadata(record.metadata)
+    for record, tags in zip(records, tags_of_each, strict=True):
         if tags is None:
             continue
         apart = abs(record.started_at - tags.created_at)

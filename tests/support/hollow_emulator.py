@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from harness.clock import ManualClock, SystemClock
 from harness.emulator.assembly import assemble
 from harness.emulator.isolation import Sandbox
+from harness.emulator.isolation.model import GuestError
 from harness.emulator.life import NewSandbox, SandboxLife, SandboxState
 from harness.emulator.listener import Listener
 from harness.emulator.loopback import bind
@@ -84,6 +85,9 @@ class _NobodyHome:
 
     async def kill(self) -> None:
         return
+
+    async def call(self, what: str) -> None:
+        raise GuestError("unavailable", f"nobody is home to answer {what}")
 
 
 def plant(
