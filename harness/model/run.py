@@ -33,6 +33,7 @@ class Deed(StrEnum):
 
     INTERRUPT = "interrupt"
     KILL_WORKER = "kill_worker"
+    FREEZE_WORKER = "freeze_worker"
     VANISH = "vanish"
     ADVANCE = "advance"
 

@@ -1,7 +1,8 @@
 """What happens to a run on its way: a person's Ctrl-C, a dead worker, a sandbox that is gone.
 
-A disturbance strikes when the run has come to a place: its events say that a step has
-begun. They are written on this machine on both sides, so one watcher serves both.
+A disturbance strikes when the run has come to a place: its events say that a step's
+configuration has been written, which is the last that they say before its driver runs. They
+are written on this machine on both sides, so one watcher serves both.
 Osiris itself is never changed: what strikes is another client of the same account, a
 signal, or the service's clock.
 """
@@ -27,14 +28,17 @@ from harness.sdk.endpoint import ApiEndpoint
 __all__ = ["Watch", "strike"]
 
 _POLL_S = 0.02
+# Source: osiris 0.5.7 core/runner_v0.py _execute_step, remote/proxy_worker.py handle_exec_step.
+_LAST_BEFORE_DRIVER = "artifact_created"
 _TIMEOUT_S = 60.0
 _TOKEN_HEADER = "X-Harness-Token"  # noqa: S105 - the header's name
 # The brackets keep the pattern from finding the shell that looks for it.
-_KILL_WORKER = (
+_SIGNAL_WORKER = (
     "for folder in /proc/[0-9]*; do "
     "tr '\\0' ' ' 2>/dev/null <$folder/cmdline | grep -q '[p]roxy_worker_runner' "
-    "&& kill -KILL ${folder#/proc/}; done; true"
+    "&& kill -%s ${folder#/proc/}; done; true"
 )
+_SIGNALS = {Deed.KILL_WORKER: "KILL", Deed.FREEZE_WORKER: "STOP"}
 
 
 class Watch:
@@ -99,7 +103,9 @@ class Watch:
         if path is None or not path.is_file():
             return False
         return any(
-            self._is_start(line) for line in path.read_bytes().split(b"\n") if b"step_start" in line
+            self._is_start(line)
+            for line in path.read_bytes().split(b"\n")
+            if _LAST_BEFORE_DRIVER.encode() in line
         )
 
     def _is_start(self, line: bytes) -> bool:
@@ -109,7 +115,7 @@ class Watch:
             return False  # the line is being written
         return (
             isinstance(record, dict)
-            and record.get("event") == "step_start"
+            and record.get("event") == _LAST_BEFORE_DRIVER
             and record.get("step_id") == self._disturbance.step
         )
 
@@ -133,8 +139,8 @@ def strike(disturbance: Disturbance, endpoint: Endpoint, sandbox_id: str | None)
     if disturbance.deed is Deed.VANISH:
         with ApiSandboxDirectory(service) as directory:
             directory.kill(sandbox_id)
-    elif disturbance.deed is Deed.KILL_WORKER:
-        run_in_sandbox(service, sandbox_id, _KILL_WORKER)
+    elif disturbance.deed in _SIGNALS:
+        run_in_sandbox(service, sandbox_id, _SIGNAL_WORKER % _SIGNALS[disturbance.deed])
 
 
 def _advance(endpoint: Endpoint, seconds: float) -> None:

@@ -22,13 +22,13 @@ def event(name: str, step: str) -> str:
 
 
 def test_watch_strikes_at_the_start_of_its_step_and_no_other(tmp_path: Path) -> None:
-    """Another step's start, its own end, and half a line are not the place."""
+    """Another step's beginning, its own end, and half a line are not the place."""
     events, struck = tmp_path / "events.jsonl", threading.Event()
     events.write_text(
-        event("step_start", "first") + event("step_complete", "slow") + '{"event": "st'
+        event("artifact_created", "first") + event("step_complete", "slow") + '{"event": "st'
     )
     with Watch(AT_SLOW, lambda: events, struck.set) as watch:
-        events.write_text(event("step_start", "first") + event("step_start", "slow"))
+        events.write_text(event("artifact_created", "first") + event("artifact_created", "slow"))
         assert struck.wait(DEADLINE_S)
     assert watch.why_broken() is None
 
@@ -36,7 +36,7 @@ def test_watch_strikes_at_the_start_of_its_step_and_no_other(tmp_path: Path) -> 
 def test_watch_of_a_run_that_never_comes_there_says_so(tmp_path: Path) -> None:
     """A case that was not disturbed shows nothing, and is not taken for one that was."""
     events = tmp_path / "events.jsonl"
-    events.write_text(event("step_start", "first"))
+    events.write_text(event("artifact_created", "first"))
     with Watch(AT_SLOW, lambda: events, lambda: pytest.fail("it struck")) as watch:
         pass
     assert "'slow'" in (watch.why_broken() or "")
@@ -45,7 +45,7 @@ def test_watch_of_a_run_that_never_comes_there_says_so(tmp_path: Path) -> None:
 def test_watch_tells_of_a_blow_that_failed(tmp_path: Path) -> None:
     """What could not be done is no disturbance."""
     events, struck = tmp_path / "events.jsonl", threading.Event()
-    events.write_text(event("step_start", "slow"))
+    events.write_text(event("artifact_created", "slow"))
 
     def blow() -> None:
         struck.set()
