@@ -1,4 +1,4 @@
-"""Volumes and secrets, through the real SDK."""
+"""Volumes and their content, through the real SDK: all that it offers for them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import io
 from collections.abc import Callable
 
 import pytest
-from e2b import AsyncVolume, Sandbox, Secret, Volume
+from e2b import AsyncVolume, Sandbox, Volume
 from e2b.exceptions import (
-    SecretException,
-    SecretNotFoundException,
     VolumeException,
     VolumeNotFoundException,
     VolumePathNotFoundException,
 )
-
-from harness.emulator.attach import AdminClient
 
 MakeSandbox = Callable[..., Sandbox]
 pytestmark = pytest.mark.usefixtures("e2b_env")
@@ -149,63 +145,97 @@ def test_volume_token_opens_its_own_volume_only(volume: Volume) -> None:
         volume.read_file("x", token=other.token)
 
 
+def test_owner_and_bits_are_those_that_were_asked_for(
+    make_sandbox: MakeSandbox, volume: Volume
+) -> None:
+    """Of a new file, a new folder and a later change; a sandbox sees the same."""
+    entry = volume.write_file("file", "x", uid=1234, gid=4321, mode=0o604)
+    assert (entry.uid, entry.gid, entry.mode) == (1234, 4321, 0o604)
+    entry = volume.make_dir("folder", uid=0, gid=0, mode=0o750)
+    assert (entry.uid, entry.gid, entry.mode, entry.type.value) == (0, 0, 0o750, "directory")
+    entry = volume.update_metadata("file", uid=1000, gid=1000)
+    assert (entry.uid, entry.gid, entry.mode) == (1000, 1000, 0o604)
+    sandbox = make_sandbox(volume_mounts={"/data": volume})
+    shown = sandbox.commands.run("stat -c '%a %F' /data/file /data/folder").stdout
+    assert shown == "604 regular file\n750 directory\n"
+
+
+def test_a_second_write_replaces_and_a_second_folder_is_refused(volume: Volume) -> None:
+    """But for `force`, with which a folder that is there is as good as made."""
+    volume.write_file("file", "a longer text")
+    assert volume.write_file("file", "short").size == len("short")
+    volume.make_dir("folder")
+    with pytest.raises(VolumeException):
+        volume.make_dir("folder")
+    assert volume.make_dir("folder", force=True).path == "/folder"
+
+
+def test_removed_folder_is_gone_with_all_below_it(volume: Volume) -> None:
+    """As the real service removes: a folder need not be empty."""
+    volume.write_file("folder/deep/file", "x", force=True)
+    volume.remove("folder")
+    assert volume.list("/") == []
+
+
+def test_times_and_types_of_entries_are_those_of_the_files(
+    make_sandbox: MakeSandbox, volume: Volume
+) -> None:
+    """A file, a folder and a link; what was written later is not older."""
+    first = volume.write_file("first", "x")
+    sandbox = make_sandbox(volume_mounts={"/data": volume})
+    sandbox.commands.run("mkdir /data/folder && ln -s first /data/link")
+    types = {entry.name: entry.type.value for entry in volume.list("/")}
+    assert types == {"first": "file", "folder": "directory", "link": "symlink"}
+    assert volume.get_info("folder").mtime >= first.mtime
+    assert first.ctime.tzinfo is not None
+
+
+def test_large_file_is_streamed_in_and_out(volume: Volume) -> None:
+    """A file object goes up in pieces, and an iterator brings it back."""
+    content = bytes(range(256)) * 40_000
+    assert volume.write_file("large", io.BytesIO(content)).size == len(content)
+    read = 0
+    for piece in volume.read_file("large", format="stream"):
+        assert bytes(piece) == content[read : read + len(piece)]
+        read += len(piece)
+    assert read == len(content)
+
+
+def test_volume_is_mounted_by_name_and_several_side_by_side(make_sandbox: MakeSandbox) -> None:
+    """A name does as well as the object; each mount is its own volume."""
+    one, two = Volume.create("one"), Volume.create("two")
+    one.write_file("which", "1")
+    two.write_file("which", "2")
+    sandbox = make_sandbox(volume_mounts={"/one": "one", "/deep/two": two})
+    assert sandbox.commands.run("cat /one/which /deep/two/which").stdout == "12"
+    mounted = {mount["path"]: mount["name"] for mount in sandbox.get_info().volume_mounts or ()}
+    assert mounted == {"/one": "one", "/deep/two": "two"}
+
+
 def test_volumes_work_for_the_async_client() -> None:
-    """The other half of the SDK."""
+    """The other half of the SDK offers the same, call by call."""
 
-    async def main() -> list[str]:
+    async def main() -> None:
         made = await AsyncVolume.create("async")
-        await made.write_file("a", "text")
-        text = await made.read_file("a")
-        await made.remove("a")
-        return [text, *(e.path for e in await made.list("/"))]
+        assert [info.name for info in await AsyncVolume.list()] == ["async"]
+        assert (await AsyncVolume.get_info(made.volume_id)).token == made.token
+        again = await AsyncVolume.connect(made.volume_id)
+        await again.make_dir("d", mode=0o700)
+        assert (await again.write_file("d/a", "text")).size == len("text")
+        assert await made.read_file("d/a") == "text"
+        assert await made.read_file("d/a", format="bytes") == b"text"
+        stream = await made.read_file("d/a", format="stream")
+        assert b"".join([piece async for piece in stream]) == b"text"
+        assert (await made.update_metadata("d/a", mode=0o600)).mode == 0o600
+        assert (await made.get_info("d")).mode == 0o700
+        assert await made.exists("d/a")
+        await made.remove("d/a")
+        assert [entry.path for entry in await made.list("/", depth=2)] == ["/d"]
+        with pytest.raises(VolumePathNotFoundException):
+            await made.read_file("d/a")
+        assert await AsyncVolume.destroy(made.volume_id) is True
+        assert await AsyncVolume.destroy(made.volume_id) is False
+        with pytest.raises(VolumeNotFoundException):
+            await AsyncVolume.connect(made.volume_id)
 
-    assert asyncio.run(main()) == ["text"]
-
-
-def test_secret_shows_versions_and_never_its_value(emulator: AdminClient) -> None:
-    """By id and by name; the value is in no answer, and not in the ledger."""
-    value = "plain-" + "value"
-    made = Secret.create("Api-Key", value, metadata={"team": "a"})
-    assert (made.name, made.version, made.metadata) == ("api-key", 1, {"team": "a"})
-    assert Secret.update("api-key", value + "2").version == 2
-    assert Secret.update(made.secret_id, value, metadata={}).metadata == {}
-    assert Secret.get_info("API-KEY").version == 3
-    assert value not in repr(emulator.ledger())
-    assert Secret.destroy("api-key") is True
-    assert Secret.destroy("api-key") is False
-    assert not Secret.exists("api-key")
-    with pytest.raises(SecretNotFoundException):
-        Secret.update("api-key", value)
-
-
-def test_secrets_are_listed_in_pages() -> None:
-    """Each once, and the last page says that it is the last."""
-    for number in range(5):
-        Secret.create(f"s{number}", "v")
-    pages, found = Secret.list(limit=2), []
-    while pages.has_next:
-        found += [secret.name for secret in pages.next_items()]
-    assert found == [f"s{number}" for number in range(5)]
-
-
-@pytest.mark.parametrize(
-    ("name", "metadata"),
-    [
-        ("has blank", {}),
-        ("sec_mine", {}),
-        ("many", {str(number): "" for number in range(33)}),
-        ("long", {"k": "v" * 1025}),
-        ("sum", {str(number): "v" * 1000 for number in range(9)}),
-    ],
-)
-def test_secret_past_a_limit_is_refused(name: str, metadata: dict[str, str]) -> None:
-    """Names and metadata have E2B's limits."""
-    with pytest.raises(SecretException, match="400"):
-        Secret.create(name, "v", metadata=metadata)
-
-
-def test_second_secret_of_a_name_is_refused() -> None:
-    """Also where only the case differs."""
-    Secret.create("twice", "v")
-    with pytest.raises(SecretException, match="already exists"):
-        Secret.create("TWICE", "v")
+    asyncio.run(main())

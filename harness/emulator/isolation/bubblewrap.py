@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.emulator.isolation.launch import ARGUMENTS_FD, INFO_FD, LISTENER_FD, Job
@@ -94,6 +94,9 @@ class Bubblewrap:
         options += ["--ro-bind", staged(boot_file), "/proc/sys/kernel/random/boot_id"]
         options += ["--dev", "/dev", "--perms", "1777", "--tmpfs", _SHARED_MEMORY]
         for mount in mounts:
+            for parent in reversed(PurePosixPath(mount.target).parents[:-1]):
+                # bubblewrap's own would be closed to all but root; one that is there stays.
+                options += ["--perms", "0755", "--dir", str(parent)]
             options += ["--bind", staged(mount.source, "rw"), mount.target]
         options += ["--chdir", "/", "--info-fd", str(INFO_FD)]
         return Job(
