@@ -308,6 +308,10 @@ class Sandboxes:
     def update_network(self, sandbox_id: str, update: Mapping[str, Any]) -> None:
         """Gives a sandbox other rules on what it reaches; connections that stand go on.
 
+        Source: e2b-dev/infra packages/orchestrator/pkg/sandbox/network/firewall.go (packets of
+        established connections are accepted before any rule) and pkg/tcpfirewall/handlers.go
+        (a name is decided on when its connection is made).
+
         Raises:
             ApiError: 404 where it is gone, 400 where the update does not fit.
         """

@@ -19,6 +19,7 @@ class ScriptedGuest:
         self.sandbox_id = sandbox_id
         self.files = AfterImage(root)
         self.paused = False
+        self.answers = True
         self.died = asyncio.Event()
 
     async def kill(self) -> None:
@@ -30,8 +31,8 @@ class ScriptedGuest:
         await self.died.wait()
 
     async def healthy(self) -> bool:
-        """Answers."""
-        return True
+        """Answers, or not."""
+        return self.answers
 
     async def pause(self, *, asks_agent: bool = True) -> None:
         """Notes the pause."""

@@ -279,3 +279,28 @@ def test_after_images_are_kept_within_bounds_and_dropped_on_reset(play: Play) ->
         assert stage.host.guests == {}
 
     play(scene)
+
+
+def test_agent_that_does_not_answer_is_paused_only_with_its_processes(play: Play) -> None:
+    """A pause of files alone, or one that asks for health, is refused; so is such a resume."""
+
+    async def scene(stage: Stage) -> None:
+        life = await stage.create()
+        stage.host.guests[life.sandbox_id].answers = False
+        for options in ({"memory": False}, {"healthy": True}):
+            with pytest.raises(ApiError) as refusal:
+                await stage.sandboxes.pause(life.sandbox_id, **options)
+            assert refusal.value.status == 503
+        assert life.running
+        await stage.sandboxes.pause(life.sandbox_id)
+        assert (life.state, life.unresponsive_at_pause) == (SandboxState.PAUSED, True)
+        assert not await stage.sandboxes.auto_resume(life)
+        with pytest.raises(ApiError) as refusal:
+            await stage.sandboxes.resume(life.sandbox_id, 60)
+        code = "sandbox_snapshot_guest_agent_unresponsive"
+        assert (refusal.value.status, refusal.value.error_code) == (409, code)
+        await stage.sandboxes.resume(life.sandbox_id, 60, memory=False)
+        assert life.running
+        assert not life.unresponsive_at_pause
+
+    play(scene)

@@ -149,6 +149,23 @@ def test_death_of_the_first_process_ends_the_sandbox(guest: Guest) -> None:
     assert not guest.sandbox.alive
 
 
+def test_agent_that_stands_still_is_not_healthy_and_can_be_paused_and_killed(
+    guest: Guest,
+) -> None:
+    """Asked for its health it says nothing for two seconds; it goes on where it is let."""
+    found = processes_with(guest.sandbox.boot_id)
+    [agent] = [int(path.name) for path in found if (path / "comm").read_text() != "bwrap\n"]
+    assert guest.lab.do(guest.sandbox.healthy)
+    os.kill(agent, signal.SIGSTOP)
+    assert not guest.lab.do(guest.sandbox.healthy)
+    guest.lab.do(lambda: guest.sandbox.pause(asks_agent=False))
+    guest.lab.do(guest.sandbox.resume)
+    assert guest.lab.do(guest.sandbox.healthy)
+    os.kill(agent, signal.SIGSTOP)
+    guest.lab.do(guest.sandbox.kill)
+    assert not guest.sandbox.alive
+
+
 def test_paused_sandbox_stands_still_and_goes_on(guest: Guest) -> None:
     """No process makes progress while frozen; a call waits until it goes on."""
     guest.write("ticks", b"")
