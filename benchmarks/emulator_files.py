@@ -1,25 +1,24 @@
-"""How fast do 100 MiB go up and down, and does the server's memory stay flat?
+"""How fast do 100 MiB go up and down, and does memory stay flat, also with 2 GiB?
 
-    python benchmarks/emulator_files.py
+    python benchmarks/emulator_files.py [--large-mib 2048]
 
-The baseline is the same web server (uvicorn with starlette) in a process of its own
-that writes and sends a plain file, asked by httpx; the emulator is asked by httpx,
-too, and by the SDK.
+The baseline is the same web server (uvicorn with starlette) in a process of its own that
+writes and sends a plain file, asked by the same client: httpx, and pyqwest, which carries
+the SDK's requests. The data is random: nothing can be squeezed.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import socket
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pyqwest
 from e2b import Sandbox
-from measuring import attached, median, milliseconds, resident_mib, show
+from measuring import Memory, Row, agents, attached, median, milliseconds, program, show
 
 SIZE_MIB = 100
 TIMES = 3
@@ -39,59 +38,77 @@ app = Starlette(routes=[Route('/', up, methods=['POST']), Route('/', down)])
 uvicorn.run(app, port=int(sys.argv[1]), log_level='warning')
 """
 
+words = argparse.ArgumentParser()
+words.add_argument("--large-mib", type=int, default=2048)
+options = words.parse_args()
+
 
 def rate(work_ms: list[float]) -> float:
     return SIZE_MIB / (median(work_ms) / 1000)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def large() -> Iterator[bytes]:
+    piece = os.urandom(1 << 20)
+    for _ in range(options.large_mib):
+        yield piece
 
 
-def wait_for(port: int) -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError("the plain server did not come up within 20 s")
+def swallow(url: str) -> int:
+    with client.stream("GET", url) as answer:
+        return sum(len(piece) for piece in answer.iter_raw())
 
 
 data = os.urandom(1 << 20) * SIZE_MIB
-client = httpx.Client(timeout=120, headers={"Accept-Encoding": "identity"})
-with tempfile.TemporaryDirectory() as folder:
-    port = free_port()
-    command = [sys.executable, "-c", SERVER, str(port), str(Path(folder) / "plain")]
-    with subprocess.Popen(command) as server:
-        wait_for(port)
-        url = f"http://127.0.0.1:{port}/"
-        plain_up = rate(milliseconds(lambda: client.post(url, content=data), times=TIMES))
-        plain_down = rate(milliseconds(lambda: client.get(url), times=TIMES))
-        server.terminate()
-with attached() as emulator, Sandbox.create(timeout=600) as sandbox:
+client = httpx.Client(timeout=600, headers={"Accept-Encoding": "identity"}, trust_env=False)
+of_the_sdk = pyqwest.SyncClient()
+plain: dict[str, float] = {}
+here: dict[str, float] = {}
+with tempfile.TemporaryDirectory() as folder, program(SERVER, str(Path(folder) / "plain")) as url:
+    plain["up"] = rate(milliseconds(lambda: client.post(url, content=data), times=TIMES))
+    plain["down"] = rate(milliseconds(lambda: client.get(url), times=TIMES))
+    plain["up, SDK"] = rate(
+        milliseconds(lambda: of_the_sdk.post(url + "/", content=data), times=TIMES)
+    )
+    plain["down, SDK"] = rate(milliseconds(lambda: of_the_sdk.get(url + "/"), times=TIMES))
+with attached("--pool", "0") as emulator, Sandbox.create(timeout=3600) as sandbox:
     sandbox.files.write("warm", b"x")
-    before = resident_mib(emulator.pid)
+    server, agent = Memory({emulator.pid}), Memory(agents(emulator.pid))
     octets = {"Content-Type": "application/octet-stream"}
-    target = sandbox.upload_url("big")
-    up = rate(milliseconds(lambda: client.post(target, content=data, headers=octets), times=TIMES))
-    source = sandbox.download_url("big")
-    down = rate(milliseconds(lambda: client.get(source), times=TIMES))
-    sdk_up = rate(milliseconds(lambda: sandbox.files.write("sdk", data), times=TIMES))
-    sdk_down = rate(milliseconds(lambda: sandbox.files.read("sdk", format="bytes"), times=TIMES))
-    grown = resident_mib(emulator.pid) - before
+    target, source = sandbox.upload_url("big"), sandbox.download_url("big")
+    here["up"] = rate(
+        milliseconds(lambda: client.post(target, content=data, headers=octets), times=TIMES)
+    )
+    here["down"] = rate(milliseconds(lambda: client.get(source), times=TIMES))
+    here["up, SDK"] = rate(milliseconds(lambda: sandbox.files.write("sdk", data), times=TIMES))
+    here["down, SDK"] = rate(
+        milliseconds(lambda: sandbox.files.read("sdk", format="bytes"), times=TIMES)
+    )
+    client.post(target, content=large(), headers=octets).raise_for_status()
+    lost = (options.large_mib << 20) - swallow(source)
+    grown = {"server": server.grown_mib(), "agent": agent.grown_mib()}
 show(
-    f"files of {SIZE_MIB} MiB",
+    f"files: {SIZE_MIB} MiB, and {options.large_mib} MiB for the memory",
     [
-        ("up, plain server", f"{plain_up:.0f} MiB/s", ""),
-        ("up, emulator", f"{up:.0f} MiB/s = {up / plain_up:.0%}", "50 %"),
-        ("down, plain server", f"{plain_down:.0f} MiB/s", ""),
-        ("down, emulator", f"{down:.0f} MiB/s = {down / plain_down:.0%}", "50 %"),
-        ("up, SDK", f"{sdk_up:.0f} MiB/s", ""),
-        ("down, SDK", f"{sdk_down:.0f} MiB/s", ""),
-        ("server's memory grew by", f"{grown:.0f} MiB", "64 MiB"),
+        *(
+            Row(
+                figure=name,
+                measured=f"{here[name]:.0f} MiB/s",
+                aim="50 % of a plain file",
+                baseline=f"{plain[name]:.0f} MiB/s",
+                ratio=f"{here[name] / plain[name]:.0%}",
+            )
+            for name in here
+        ),
+        *(
+            Row(
+                figure=f"memory of the {name}, at most",
+                measured=f"{more:+.1f} MiB",
+                aim="under +64 MiB",
+                baseline=f"{options.large_mib} MiB sent",
+                ratio=f"{more / options.large_mib:.2%}",
+            )
+            for name, more in grown.items()
+        ),
+        Row(figure="lost of the large file", measured=f"{lost} bytes", aim="0"),
     ],
 )

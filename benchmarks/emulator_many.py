@@ -2,41 +2,30 @@
 
     python benchmarks/emulator_many.py [--idle 200] [--cycles 1000]
 
-Memory is the proportional share (PSS) of the emulator and of all processes below it,
-less what they had before. What is left is looked for after the cycles: processes,
-mounts, file descriptors, and files in the emulator's folder.
+Memory is the proportional share (PSS) of the emulator and of all processes below it, less
+what they had before; the baseline is as many bare Pythons. What is left is looked for after
+the cycles: processes, mount namespaces, mounts, file descriptors, and files in the emulator's
+folder. That the look sees something is shown by sandboxes that are left there on purpose.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from e2b import Sandbox
-from measuring import attached, show
+from measuring import Row, attached, family, show
 
-WATCH_S = 5.0
+WATCH_S = 10.0
 THREADS = 8
-
-
-def family(pid: int) -> set[int]:
-    """The process and all below it."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, ahead = set(), [pid]
-    while ahead:
-        found.add(one := ahead.pop())
-        ahead += children.get(one, [])
-    return found
+PLANTED = 3
+BARE = 20
 
 
 def pss_mib(pids: set[int]) -> float:
@@ -62,14 +51,28 @@ def cpu_s(pids: set[int]) -> float:
 
 
 def state(pid: int) -> dict[str, int]:
-    """What could be left behind, counted."""
+    """What could be left behind, counted: by the emulator, its launcher, and all below."""
+    pids = family(pid)
     folders = Path(f"/tmp/e2b-harness-{os.getuid()}")  # noqa: S108 - where the emulator keeps its own
     return {
-        "processes": len(family(pid)),
+        "processes": len(pids),
+        "mount namespaces": len(set(filter(None, map(mount_namespace, pids)))),
         "mounts": len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines()),
-        "file descriptors": len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        "file descriptors": sum(map(descriptors, pids)),
         "files": sum(len(files) for _, _, files in os.walk(own_folder(pid, folders))),
     }
+
+
+def mount_namespace(pid: int) -> str:
+    with contextlib.suppress(OSError):  # gone meanwhile
+        return str(Path(f"/proc/{pid}/ns/mnt").readlink())
+    return ""
+
+
+def descriptors(pid: int) -> int:
+    with contextlib.suppress(OSError):  # gone meanwhile
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return 0
 
 
 def own_folder(pid: int, base: Path) -> Path:
@@ -79,6 +82,19 @@ def own_folder(pid: int, base: Path) -> Path:
         if target.is_relative_to(base):
             return target.parent
     return base
+
+
+def bare_python_mib() -> float:
+    """What one of many idle Pythons takes."""
+    quiet = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    code = "print(flush=True); input()"
+    idle = [subprocess.Popen([sys.executable, "-ISc", code], **quiet) for _ in range(BARE)]
+    for process in idle:
+        process.stdout.readline()
+    taken = pss_mib({process.pid for process in idle})
+    for process in idle:
+        process.communicate(b"\n")
+    return taken / BARE
 
 
 words = argparse.ArgumentParser()
@@ -92,12 +108,23 @@ def cycle(number: int) -> None:
     Sandbox.create(timeout=60).kill()
 
 
+def settled(pid: int) -> dict[str, int]:
+    """The state once it stays: the pool fills up after the last create."""
+    seen = state(pid)
+    for _ in range(40):
+        time.sleep(0.5)
+        before, seen = seen, state(pid)
+        if before == seen:
+            return seen
+    return seen
+
+
 with attached() as emulator, ThreadPoolExecutor(THREADS) as threads:
     Sandbox.create().kill()
-    time.sleep(1)
+    settled(emulator.pid)
     before = pss_mib(family(emulator.pid))
     made = list(threads.map(lambda _: Sandbox.create(timeout=3600), range(options.idle)))
-    time.sleep(1)
+    settled(emulator.pid)
     pids = family(emulator.pid)
     each = (pss_mib(pids) - before) / options.idle
     busy = cpu_s(pids)
@@ -105,20 +132,35 @@ with attached() as emulator, ThreadPoolExecutor(THREADS) as threads:
     busy = (cpu_s(pids) - busy) / WATCH_S
     list(threads.map(lambda sandbox: sandbox.kill(), made))
     emulator.reset()
-    time.sleep(2)
-    at_rest = state(emulator.pid)
+    at_rest = settled(emulator.pid)
     started = time.perf_counter()
     list(threads.map(cycle, range(options.cycles)))
     per_s = options.cycles / (time.perf_counter() - started)
     emulator.reset()
-    time.sleep(2)
-    left = {name: count - at_rest[name] for name, count in state(emulator.pid).items()}
+    after = settled(emulator.pid)
+    forgotten = [Sandbox.create(timeout=3600) for _ in range(PLANTED)]
+    planted = settled(emulator.pid)
+bare = bare_python_mib()
 show(
     f"{options.idle} idle sandboxes, {options.cycles} cycles",
     [
-        ("memory of each", f"{each:.1f} MiB", "12 MiB"),
-        ("processor of all, idle", f"{busy:.1%} of a core", "0 %"),
-        ("create and kill", f"{per_s:.0f} a second", ""),
-        *((f"left: {name}", f"{count:+d}", "0") for name, count in left.items()),
+        Row(
+            "memory of each idle sandbox",
+            f"{each:.1f} MiB",
+            "12 MiB",
+            f"{bare:.1f} MiB, a bare Python",
+            f"{each / bare:.1f}",
+        ),
+        Row(f"processor of all {options.idle}, idle", f"{busy:.1%} of a core", "0 %"),
+        Row("create and kill", f"{per_s:.0f} a second"),
+        *(
+            Row(
+                f"left after {options.cycles} cycles: {name}",
+                f"{after[name] - at_rest[name]:+d}",
+                "0",
+                f"{planted[name] - after[name]:+d}, {len(forgotten)} left on purpose",
+            )
+            for name in at_rest
+        ),
     ],
 )
