@@ -62,9 +62,9 @@ class BlockScan:
         while block := stream.read(self.block_bytes):
             binary = _is_binary(block) if binary is None else binary
             data = tail + block
-            found = search(self.sight, data, depth=depth)
+            found = search(self.sight, data, depth=depth, detect=detected if self.detects else None)
             cut_short = cut_short or found.truncated
-            hits = self._hits(data, found.hits, new_from)
+            hits = _told_here(data, found.hits, new_from)
             lines = _Lines(data, lines_before)
             told.take(
                 [(hit, 0 if binary else lines.line_of(hit.start)) for hit in hits], self.digest
@@ -86,19 +86,18 @@ class BlockScan:
         """Tells whether two findings are of one value, to who has the key."""
         return hmac.new(self.digest_key, value, hashlib.sha256).hexdigest()[:16]
 
-    def _hits(self, data: bytes, known: list[Hit], new_from: int) -> list[Hit]:
-        """What ends after `new_from`, by position."""
-        hits = [hit for hit in known if hit.depth or hit.end > new_from]
-        if self.detects:
-            for kind, start, end in detected(data):
-                covered = any(hit.start < end and start < hit.end for hit in known)
-                if end > new_from and not covered and PRAGMA not in _line(data, start):
-                    hits.append(
-                        Hit(
-                            name=kind, encoding="plain", start=start, end=end, value=data[start:end]
-                        )
-                    )
-        return sorted(hits, key=lambda hit: hit.start)
+
+def _told_here(data: bytes, hits: list[Hit], new_from: int) -> list[Hit]:
+    """What ends after `new_from` and is not allowed on its line, by position."""
+    return sorted(
+        (
+            hit
+            for hit in hits
+            if (hit.depth or hit.end > new_from)
+            and not (hit.detected and PRAGMA in _line(data, hit.start))
+        ),
+        key=lambda hit: hit.start,
+    )
 
 
 class _Told:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import BrokenError, NotRunError
+from harness.redaction.patterns import FULL_OF_EXAMPLES
 from harness.redaction.scan import Scanner, ScanResult, Unread
 
 __all__ = ["git_output", "scan_history", "scan_staged"]
@@ -35,7 +36,7 @@ def scan_history(root: Path, scanner: Scanner) -> ScanResult:
         oid, _, name = line.decode("utf-8", "surrogateescape").partition(" ")
         names.setdefault(oid, name)
     result = _scanned(root, scanner, {oid: name or "commit" for oid, name in names.items()})
-    result.findings = [f for f in result.findings if f.kind != "connection-string"]
+    result.findings = [f for f in result.findings if f.kind not in FULL_OF_EXAMPLES]
     return result
 
 

@@ -24,7 +24,7 @@ from harness.redaction.packed import (
     compressed,
 )
 from harness.redaction.sighting import Mark
-from harness.redaction.unescape import ESCAPE_MARKS, UNESCAPERS, from_utf_16
+from harness.redaction.unescape import ESCAPE_MARKS, UNESCAPERS, utf_16_texts
 
 __all__ = ["LAYER_MARKS", "MAX_DEPTH", "Layer", "layer_of"]
 
@@ -133,8 +133,8 @@ def _pieces(
         for start, name, text in _unescaped(data, "quoted-printable", places):
             yield start - data.count(b"\n", 0, start), name, text
     if "utf-16" in marks:
-        for reading in from_utf_16(data):
-            yield 0, "utf-16", reading
+        for start, text in utf_16_texts(data):
+            yield start - data.count(b"\n", 0, start), "utf-16", text
     if "packed" in marks:
         for start, unpacked in compressed(data):
             yield start - data.count(b"\n", 0, start), "compressed", unpacked

@@ -27,6 +27,7 @@ from harness.errors import BrokenError
 from harness.model.finding import Finding
 from harness.model.run import Json
 from harness.redaction.git_objects import git_output
+from harness.redaction.patterns import FULL_OF_EXAMPLES
 from harness.redaction.scan import Scanner, ScanResult
 
 __all__ = ["BASELINE", "TRACKED_ENV_FILE", "scan_repository", "tracked_files", "write_baseline"]
@@ -86,8 +87,8 @@ def scan_repository(root: Path, scanner: Scanner, *, digest_key: bytes) -> ScanR
             )
         if (root / name).exists() or (root / name).is_symlink():
             scanner.scan_file(root / name, result, shown=name)
-    # Connection strings are detect-secrets' part here: its baseline knows the examples in docs.
-    result.findings = [f for f in result.findings if f.kind != "connection-string"]
+    # These are detect-secrets' part here: its baseline knows the examples in docs.
+    result.findings = [f for f in result.findings if f.kind not in FULL_OF_EXAMPLES]
     named = {(finding.path, finding.line) for finding in result.findings}
     document = _baseline(root)
     accepted = _accepted(document)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from harness.redaction.known import Span
@@ -18,16 +18,20 @@ from harness.redaction.line_breaks import (
     found_across_written_breaks,
     has_soft_breaks,
 )
+from harness.redaction.pattern_rules import ASSIGNED
 from harness.redaction.sighting import Sight
 from harness.redaction.split_values import found_in_two_parts
 
 __all__ = ["SEARCH_MARKS", "Hit", "Searched", "search"]
 
+Detect = Callable[[bytes], Iterable[tuple[str, int, int]]]
 SEARCH_MARKS = (*LAYER_MARKS, BREAK_MARK)
 
 _BREAKS = b"\r\n"
 # A value that stands here as it is need not be told of encodings around it, too.
 _NEAR = 4096
+# Encodings of which the rest is one, too. In others a field's value may be what is left of text.
+_FRAMED = frozenset({"base64", "compressed", "hex", "json", "xml"})
 _BREAK_RUN = re.compile(rb"[\r\n]+")
 
 
@@ -42,6 +46,7 @@ class Hit:
         end: the byte after the last one.
         value: the secret's own bytes; never shown.
         depth: how many encodings had to be taken off first.
+        detected: nobody told about it; its form gave it away.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Hit:
     end: int
     value: bytes = field(repr=False)
     depth: int = 0
+    detected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +71,16 @@ class Searched:
     truncated: bool = False
 
 
-def search(sight: Sight, data: bytes, *, depth: int = MAX_DEPTH) -> Searched:
-    """Every known value in the bytes.
+def search(
+    sight: Sight, data: bytes, *, depth: int = MAX_DEPTH, detect: Detect | None = None
+) -> Searched:
+    """Every known value in the bytes, and what a detector finds.
 
     Args:
         sight: looks for the values, made with `SEARCH_MARKS`.
         data: a block.
         depth: how many encodings may stand in each other.
+        detect: yields kind, start and end of what it finds in bytes.
     """
     joined = data.translate(None, _BREAKS)
     sighting = sight.look(joined)
@@ -95,16 +104,23 @@ def search(sight: Sight, data: bytes, *, depth: int = MAX_DEPTH) -> Searched:
         )
         if not any(hit.start < span.end and span.start < hit.end for hit in hits)
     ]
+    hits += [
+        Hit(name=kind, encoding="plain", start=start, end=end, value=data[start:end], detected=True)
+        for kind, start, end in (detect(data) if detect else ())
+        if not any(hit.start < end and start < hit.end for hit in hits)
+    ]
     layer = layer_of(data, joined, sighting.marks, soft=soft) if depth else None
     if layer is None:
         return Searched(hits=hits)
-    inside = search(sight, layer.data, depth=depth - 1)
+    inside = search(sight, layer.data, depth=depth - 1, detect=detect)
     if inside.hits:
         direct = tuple(hits)
         place = _places(data, joined)
         for hit in inside.hits:
             origin, name = layer.origin(hit.start)
             start = place(origin)
+            if hit.name == ASSIGNED and name not in _FRAMED:
+                continue
             if any(hit.name == other.name and abs(start - other.start) < _NEAR for other in direct):
                 continue
             hits.append(
@@ -115,6 +131,7 @@ def search(sight: Sight, data: bytes, *, depth: int = MAX_DEPTH) -> Searched:
                     end=start,
                     value=hit.value,
                     depth=hit.depth + 1,
+                    detected=hit.detected,
                 )
             )
     return Searched(hits=hits, truncated=layer.truncated or inside.truncated)

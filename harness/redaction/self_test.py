@@ -121,7 +121,7 @@ DETECTABLE = {
     "jwt": f"{_JWT_PART}.{_JWT_PART}.{_HEX}",
     "github-token": f"ghp_{_HEX[:36]}",
     "aws-access-key": "AK" + "IA" + "ABCDEFGH" + "QRSTUVWX",
-    "vendor-token": f"sk-proj-{_HEX}",
+    "openai-key": f"sk-proj-{_HEX}",
     "private-key": "-----{} PRIVATE KEY-----\n{}\n-----{} PRIVATE KEY-----".format(
         "BEGIN", _HEX, "END"
     ),

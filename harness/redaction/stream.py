@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from harness.redaction.patterns import MAX_PATTERN_BYTES
+from harness.redaction.pattern_rules import MAX_PATTERN_BYTES
 from harness.redaction.redact import Redactor
 
 __all__ = ["MAX_HELD_BYTES", "StreamFilter"]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import unquote_to_bytes
 
 from harness.redaction.sighting import Mark
 
-__all__ = ["ESCAPE_MARKS", "UNESCAPERS", "from_utf_16"]
+__all__ = ["ESCAPE_MARKS", "UNESCAPERS", "utf_16_texts"]
 
 ESCAPE_MARKS = (
     Mark(name="url", expression=rb"%[0-9a-fA-F]{2}"),
@@ -29,6 +29,8 @@ ESCAPE_MARKS = (
     Mark(name="csv", expression=rb"[^\s,:;=({\[>\x22]\x22\x22[^\s,:;)}\]<\x22]"),
     Mark(name="utf-16", expression=rb"(?:[\x09\x20-\x7e]\x00{1,3}){8}", once=True),
 )
+_WIDE = re.compile(rb"(?:[\t\r\n -~]\0{1,3}){8,}")
+_AROUND_BYTES = 512
 _ESCAPED = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([0-7]{3}))")
 _HELD = b"\0\1backslash\1\0"  # stands for a backslash while others are replaced
 _LETTERS = (
@@ -100,17 +102,24 @@ def _from_csv(text: bytes) -> list[bytes]:
     return [text.replace(b'""', b'"')]
 
 
-def from_utf_16(data: bytes) -> list[bytes]:
-    """The readings of UTF-16 and UTF-32: byte order and alignment are not known."""
-    ascii_only = data.translate(None, b"\0")
-    if ascii_only.isascii():
-        return [ascii_only]
-    readings = (
-        data[offset:].decode(order, "replace").encode("utf-8", "replace")
-        for order in ("utf-16-le", "utf-16-be")
-        for offset in (0, 1)
-    )
-    return [ascii_only, *readings]
+def utf_16_texts(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The readings of UTF-16 and UTF-32, with where they begin: their byte order is not known."""
+    end = 0
+    for match in _WIDE.finditer(data):
+        if match.start() < end:
+            continue
+        start = max(match.start() - _AROUND_BYTES, end)
+        end = match.end() + _AROUND_BYTES
+        while following := _WIDE.match(data, end):  # cut by characters that are not ASCII
+            end = following.end() + _AROUND_BYTES
+        region = data[start:end]
+        ascii_only = region.translate(None, b"\0")
+        yield start, ascii_only
+        if not ascii_only.isascii():
+            for order in ("utf-16-le", "utf-16-be"):
+                for offset in (0, 1):
+                    text = region[offset:].decode(order, "ignore")
+                    yield start, text.encode("utf-8", "ignore")
 
 
 # Each gives the readings of a text, most often one.

@@ -178,7 +178,7 @@ FORMS = {
     "jwt": _JWT,
     "github-token": "ghp_" + secrets.token_hex(18),
     "aws-access-key": "AK" + "IA" + "QWERTYUIOPASDFGH",
-    "vendor-token": "sk-" + "proj-" + secrets.token_hex(24),
+    "openai-key": "sk-" + "proj-" + secrets.token_hex(24),
     "private-key": "\n".join(
         (
             "-----{} RSA PRIVATE KEY-----".format("BEGIN"),
