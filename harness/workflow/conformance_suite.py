@@ -20,6 +20,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from harness.emulator.admin.unpack import unpack_tar
 from harness.errors import BrokenError, UsageError
 
 __all__ = ["CODE_INTERPRETER", "PYTHON_SDK", "LeftOut", "Origin", "Sorting", "Suite", "take_suite"]
@@ -193,8 +194,8 @@ def take_suite(
         archive = _packed(package, _wanted(origin))
     else:
         archive = _archive(checkout, ref or "HEAD", origin)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(into, filter="data")
+    # Not extractall with a filter: Python 3.11 has that since 3.11.4 only.
+    unpack_tar(io.BytesIO(archive), into)
     manifest = into / "pyproject.toml"
     document = tomllib.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
     manifest.unlink(missing_ok=True)  # it would make pytest's root a project of its own
