@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
 from harness.clock import SystemClock
@@ -50,6 +51,13 @@ class CommandTarget:
         self.version = version or "1"
         self._program = program
         self._pace = Pace(SystemClock())
+
+    def __reduce__(self) -> tuple[Callable[[], CommandTarget], tuple[()]]:
+        """A worker gets a target of its own, which reads the program's folder anew."""
+        made = partial(
+            CommandTarget, settings=self.settings, version=self.version, program=self._program
+        )
+        return made, ()
 
     @property
     def program(self) -> CommandProgram:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +15,19 @@ from harness.model.run import PipelineCase
 from harness.model.side import Endpoint
 from harness.ports import Target
 from harness.redaction.redact import Redactor
-from harness.settings import Settings
+from harness.settings import Secret, Settings
 from harness.workflow.parity_runs import CaseRunner
 
 __all__ = ["Orders"]
+
+
+class _Pickler(pickle.Pickler):
+    """Secrets refuse to be pickled, so that none ends in a file; a worker's own pipe is none."""
+
+    def reducer_override(self, value: object) -> Any:
+        if isinstance(value, Secret):
+            return Secret, (value.name, value.reveal())
+        return NotImplemented
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +71,16 @@ class Orders:
         Raises:
             BrokenError: if the target is none that another process can be handed.
         """
+        whole = io.BytesIO()
         try:
-            return pickle.dumps(self)
+            _Pickler(whole).dump(self)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise BrokenError(
                 f"the target {self.target.name!r} cannot be handed to a worker: {error}",
                 expected="a target that pickle takes",
                 next_step="run it without workers: -n 0",
             ) from error
+        return whole.getvalue()
 
     @classmethod
     def unpacked(cls, data: Any) -> Orders:
