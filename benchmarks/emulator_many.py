@@ -23,6 +23,7 @@ from e2b import Sandbox
 from measuring import Row, attached, family, show
 
 WATCH_S = 10.0
+CALM_S = 12.0  # each is measured once or twice after its last request, and then let sleep
 THREADS = 8
 PLANTED = 3
 BARE = 20
@@ -125,6 +126,7 @@ with attached() as emulator, ThreadPoolExecutor(THREADS) as threads:
     before = pss_mib(family(emulator.pid))
     made = list(threads.map(lambda _: Sandbox.create(timeout=3600), range(options.idle)))
     settled(emulator.pid)
+    time.sleep(CALM_S)
     pids = family(emulator.pid)
     each = (pss_mib(pids) - before) / options.idle
     busy = cpu_s(pids)
