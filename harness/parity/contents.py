@@ -22,9 +22,10 @@ from harness.parity.binary import compare_bytes
 from harness.parity.csv_format import CsvFormat, encoding_of, read_format, readable
 from harness.parity.delta import Delta, Kind, Order
 from harness.parity.measured import MeasuredNoise
+from harness.parity.narrowing import narrow
 from harness.parity.packed import PACKED, is_same_packing, unpacked
 from harness.parity.table_source import TableSource, UnreadableTableError, tables_of
-from harness.parity.tables import compare_tables, why_unreadable
+from harness.parity.tables import NotNarrowError, compare_tables, why_unreadable
 from harness.parity.text import compare_text, lines_of
 from harness.parity.tokens import Normaliser
 from harness.parity.values import Place, compare_values, segment
@@ -32,6 +33,7 @@ from harness.parity.values import Place, compare_values, segment
 __all__ = ["FilePair", "compare_contents"]
 
 MAX_TEXT_BYTES = 256 << 20
+NARROWED_FROM_BYTES = 1 << 20
 _DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t"}
 _PARQUET = frozenset({".parquet", ".pq"})
 _JSON = frozenset({".json"})
@@ -241,11 +243,37 @@ def _records(
         yield from _text(pair, noise)
         return
     header = all(form.header is not None for form in forms)
-    sources = [_source(path, form, header=header) for path, form in zip(texts, forms, strict=True)]
-    deltas = list(_table(pair, noise, *sources))
+    deltas = _narrowed(pair, noise, texts, forms) if alike else None
+    if deltas is None:
+        sources = [
+            _source(path, form, header=header) for path, form in zip(texts, forms, strict=True)
+        ]
+        deltas = list(_table(pair, noise, *sources))
     yield from deltas
     if not deltas and alike and not _is_noisy(pair, noise):
         yield from compare_bytes(pair.left.location, pair.right.location, _format(pair))
+
+
+def _narrowed(
+    pair: FilePair, noise: MeasuredNoise, texts: tuple[Path, Path], forms: list[CsvFormat]
+) -> list[Delta] | None:
+    """What a few records of two large files differ in; None where all have to be read."""
+    small = max(pair.left.size_bytes, pair.right.size_bytes) < NARROWED_FROM_BYTES
+    by_line = forms[0].line_end in {"LF", "CR LF"} and forms[0].header == forms[1].header
+    if small or not by_line or _is_noisy(pair, noise):
+        return None
+    header = forms[0].header is not None
+    with tempfile.TemporaryDirectory(prefix="harness-narrowed-") as folder:
+        found = narrow(*texts, Path(folder), header=header)
+        if found is None:
+            return None
+        mine, theirs = (
+            _source(path, forms[0], header=header) for path in (found.local, found.remote)
+        )
+        try:
+            return list(compare_tables(mine, theirs, pair.place, narrowed=found))
+        except (NotNarrowError, UnreadableTableError):
+            return None
 
 
 def _table(

@@ -26,6 +26,7 @@ import duckdb
 
 from harness.errors import BrokenError
 from harness.parity.delta import Delta, Kind, Order, shorten, show
+from harness.parity.narrowing import Narrowed
 from harness.parity.table_rows import Cell, Rows, difference_of
 from harness.parity.table_source import (
     Column,
@@ -37,11 +38,15 @@ from harness.parity.table_source import (
 )
 from harness.parity.values import Place, segment
 
-__all__ = ["compare_tables", "why_unreadable"]
+__all__ = ["NotNarrowError", "compare_tables", "why_unreadable"]
 
 MEMORY_LIMIT = "1GB"
 MAX_ROWS_SHOWN = 3
 _NO_ROOM = os.strerror(errno.ENOSPC)
+
+
+class NotNarrowError(Exception):
+    """Two narrowed tables do not show all that the whole ones would."""
 
 
 def compare_tables(
@@ -51,6 +56,7 @@ def compare_tables(
     *,
     order: Order = Order.PROMISED,
     ignore: Collection[str] = (),
+    narrowed: Narrowed | None = None,
 ) -> Iterator[Delta]:
     """Where two tables disagree.
 
@@ -61,15 +67,19 @@ def compare_tables(
         order: whether the order of rows counts.
         ignore: columns whose values are known to differ from run to run; whether
             they are there, and their types, is compared all the same.
+        narrowed: of which tables these are the records that differ; None where they are whole.
 
     Raises:
         UnreadableTableError: if DuckDB cannot read one of them.
+        NotNarrowError: if the whole tables have to be compared.
         BrokenError: if memory and disk do not suffice.
     """
     sources = {"l": local, "r": remote}
     with _database(sources.values()) as db:
         columns = {side: columns_of(db, source) for side, source in sources.items()}
-        comparison = _Comparison(db, sources=sources, columns=columns, place=place, order=order)
+        comparison = _Comparison(
+            db, sources=sources, columns=columns, place=place, order=order, narrowed=narrowed
+        )
         yield from comparison.run(frozenset(ignore))
 
 
@@ -140,7 +150,9 @@ class _Comparison:
         columns: Mapping[str, tuple[Column, ...]],
         place: Place,
         order: Order,
+        narrowed: Narrowed | None,
     ) -> None:
+        self.narrowed = narrowed
         self.db = db
         self.sources = sources
         self.columns = columns
@@ -158,10 +170,27 @@ class _Comparison:
         if not rows.find_apart():
             return
         rows.find_leftovers()
+        self._check_narrow(rows)
         if rows.lost or rows.added:
             yield from self._leftovers(rows)
         if self.order is Order.PROMISED:
             yield from self._compare_order(rows)
+
+    def _check_narrow(self, rows: Rows) -> None:
+        """Records that only stand elsewhere, among others that changed, need the whole order.
+
+        Raises:
+            NotNarrowError: if there are some.
+        """
+        if self.narrowed is not None and (rows.lost, rows.added) not in {(0, 0), (rows.apart,) * 2}:
+            raise NotNarrowError
+
+    def _total(self, rows: Rows, side: str) -> int:
+        return rows.totals[side] if self.narrowed is None else self.narrowed.total
+
+    def _number(self, number: int) -> int:
+        """Which row of the whole table it is, from 1."""
+        return 1 + (number if self.narrowed is None else self.narrowed.numbers[number])
 
     def _compare_columns(self, ignore: frozenset[str]) -> Iterator[Delta]:
         mine = {column.name: column for column in self.columns["l"]}
@@ -231,18 +260,21 @@ class _Comparison:
         pairing = rows.pairing()
         if pairing is not None:
             for changed in self._changed(pairing.sql):
-                yield self._cell_delta(changed, rows.totals["l"])
+                yield self._cell_delta(changed, self._total(rows, "l"))
         here = self.place.child("rows")
         paired = 0 if pairing is None else pairing.count
         if rows.lost > paired:
             relation = "l_rows" if pairing is None else pairing.missing
             yield here.delta(
-                Kind.MISSING, self._some(rows.totals["l"], relation), count=rows.lost - paired
+                Kind.MISSING, self._some(self._total(rows, "l"), relation), count=rows.lost - paired
             )
         if rows.added > paired:
             relation = "r_rows" if pairing is None else pairing.extra
             yield here.delta(
-                Kind.EXTRA, None, self._some(rows.totals["r"], relation), count=rows.added - paired
+                Kind.EXTRA,
+                None,
+                self._some(self._total(rows, "r"), relation),
+                count=rows.added - paired,
             )
 
     def _changed(self, pairs: str) -> Iterator[_Changed]:
@@ -268,8 +300,12 @@ class _Comparison:
         ).fetchall()
         heads = [f"{changed.count} of {total} rows: {_listed(kinds, side)}" for side in (0, 1)]
         told = [
-            "\n".join([heads[0], *(f"row {n + 1}: {_told(column, v)}" for n, v, _, _ in shown)]),
-            "\n".join([heads[1], *(f"row {n + 1}: {_told(column, v)}" for _, _, n, v in shown)]),
+            "\n".join(
+                [heads[0], *(f"row {self._number(n)}: {_told(column, v)}" for n, v, _, _ in shown)]
+            ),
+            "\n".join(
+                [heads[1], *(f"row {self._number(n)}: {_told(column, v)}" for _, _, n, v in shown)]
+            ),
         ]
         # A change of type only where every changed cell is another kind of thing.
         retyped = all(mine != other for mine, other in kinds)
@@ -295,7 +331,8 @@ class _Comparison:
     def _row(self, number: int, *cells: str | None) -> str:
         named = zip((cell.column for cell in self.cells), cells, strict=True)
         told = ", ".join(f"{column.name}={_told(column, text)}" for column, text in named)
-        return shorten(f"row {number + 1}: {told}" if told else f"row {number + 1}")
+        place = f"row {self._number(number)}"
+        return shorten(f"{place}: {told}" if told else place)
 
     def _column_place(self, name: str) -> Place:
         return self.place.child("columns").child(segment(name))
