@@ -22,6 +22,7 @@ __all__ = ["HTTPBIN", "TWIN", "Bench", "Say", "prepare"]
 
 _RECORDER, TWIN, HTTPBIN = "conformance_recorder", "conformance_twin", "conformance_httpbin"
 _OUTPUT_FILE = "output.txt"
+_BASELINE_WORKERS_EACH, _MOST_BASELINE_WORKERS = 4, 16
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _API_KEY = "e2b_" + "0" * 40
 
@@ -142,7 +143,9 @@ class Bench:
         record = self.home / f"baseline-{sdk}.jsonl"
         alone = [str(_bubblewrap()), "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent"]
         environment = {"E2B_API_KEY": _API_KEY, RECORD_VARIABLE: str(record)}
-        interrupted = self.pytest(environment, before=alone)
+        # Without a server a test mostly waits for its next attempt.
+        workers = min(_MOST_BASELINE_WORKERS, _BASELINE_WORKERS_EACH * self.workers)
+        interrupted = self.pytest(environment, workers=workers, before=alone)
         results = read_results(record)
         if interrupted:
             raise KeyboardInterrupt
