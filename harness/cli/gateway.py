@@ -41,6 +41,12 @@ def serve_command(
         bool,
         typer.Option("--keep-orphans", help="End sandboxes with the gateway only, not before."),
     ] = False,
+    lease: Annotated[
+        int | None,
+        typer.Option(
+            min=15, help="Tell the service so many seconds of life, and prolong them from here."
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON when ready, nothing else.")
     ] = False,
@@ -58,6 +64,7 @@ def serve_command(
         port=port,
         owner_grace_s=None if keep_orphans else owner_grace,
         watch_stdin=False,
+        lease_s=lease,
     )
 
     def say(ready: Ready) -> None:

@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from harness.errors import HarnessError
 from harness.gateway.admin import ADMIN_PREFIX, Admin, refusal
 from harness.gateway.estate import Estate
+from harness.gateway.leases import Leases
 from harness.gateway.owners import OwnerWatch
 from harness.gateway.reaper import Reaper
 from harness.gateway.stamp import CREATE_PATHS, Stamp
@@ -37,7 +38,7 @@ __all__ = ["GatewayApp"]
 MAX_WATCHED_BYTES = 16 * 1024 * 1024
 _SANDBOX = re.compile(r"/(?:v2/)?sandboxes/([A-Za-z0-9_-]+)")
 # Who sends one of these needs the sandbox from now on, whoever created it.
-_ADOPTION = re.compile(r"/(?:v2/)?sandboxes/([A-Za-z0-9_-]+)/(?:connect|resume|timeout|refreshes)")
+_ADOPTION = re.compile(r"/(?:v2/)?sandboxes/([A-Za-z0-9_-]+)/(connect|resume|timeout|refreshes)")
 _FORK = re.compile(r"/(?:v2/)?sandboxes/[A-Za-z0-9_-]+/fork")
 
 
@@ -88,6 +89,8 @@ class GatewayApp:
             None leaves it alone until the run is over.
         patience_s: how long a create may wait for a plan that allows no more; 0 passes the
             429 on as it comes.
+        lease_s: how long the service is told that a sandbox lives, which is prolonged from
+            here; None changes nothing.
         under_way: what was begun upstream.
         ending: set when the run is over, and nobody is waited for any more.
     """
@@ -99,6 +102,7 @@ class GatewayApp:
     grace_s: float = 5.0
     owner_grace_s: float | None = 10.0
     patience_s: float = 0.0
+    lease_s: int | None = None
     under_way: UnderWay = field(default_factory=UnderWay)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     _peers: Peers = field(default_factory=Peers)
@@ -107,10 +111,18 @@ class GatewayApp:
     _asked: Counter[str] = field(default_factory=Counter)
     _watch: OwnerWatch = field(init=False)
     _reaper: Reaper = field(init=False)
+    _leases: Leases = field(init=False)
     _turnstile: Turnstile = field(init=False)
 
     def __post_init__(self) -> None:
         self._reaper = Reaper(estate=self.estate, ending=self.ending)
+        self._leases = Leases(
+            upstream=self.upstream,
+            clock=self.upstream.time,
+            ending=self.ending,
+            is_held=self.estate.__contains__,
+            lease_s=self.lease_s,
+        )
         self._turnstile = Turnstile(
             clock=self.upstream.time, pause=self._reaper.pause, patience_s=self.patience_s
         )
@@ -151,9 +163,11 @@ class GatewayApp:
             work = self._finish_kill(match[1].split("-")[0], _target(scope), scope["headers"])
             await self._finish(work, receive, send)
         else:
-            if method == "POST" and (match := _ADOPTION.fullmatch(path)):
-                self.under_way.begin(self._adopt(match[1].split("-")[0], scope))
-            await self._pass(scope, receive, send)
+            renewal = _ADOPTION.fullmatch(path) if method == "POST" else None
+            if renewal is None:
+                await self._pass(scope, receive, send)
+            else:
+                await self._renew(renewal[1].split("-")[0], renewal[2], scope, receive, send)
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = scope["headers"]
@@ -161,7 +175,7 @@ class GatewayApp:
         if body is None:
             await refusal(413, "gateway: the request is too large")(scope, receive, send)
             return
-        nonce, metadata = self._nonce(headers), {}
+        nonce, metadata, asked_s = self._nonce(headers), {}, 0
         if scope["path"] in CREATE_PATHS:  # a fork inherits the tags of its original
             stamped = self.stamp.put(
                 body,
@@ -169,12 +183,15 @@ class GatewayApp:
                 nonce=nonce,
                 api_key=dict(headers).get(b"x-api-key", b"").decode("latin-1"),
             )
-            body, metadata = stamped.body, dict(stamped.metadata)
+            metadata = dict(stamped.metadata)
+            body, asked_s = self._leases.shorten_create(stamped.body)
         # Beside the create, which takes longer: looking costs milliseconds.
         caller = self.under_way.begin(self._caller(scope))
         await self.estate.intend(nonce, metadata)
         left = asyncio.Event()
-        work = self._finish_create(_target(scope), headers, body, nonce, caller, left=left)
+        work = self._finish_create(
+            _target(scope), headers, body, nonce, caller, left=left, asked_s=asked_s
+        )
         begun = await self._finish(work, receive, send)
         if begun is not None:
             left.set()
@@ -189,6 +206,7 @@ class GatewayApp:
         caller: asyncio.Task[_Caller],
         *,
         left: asyncio.Event,
+        asked_s: int,
     ) -> _Answer:
         try:
             answer = await self._turnstile.pass_through(
@@ -209,6 +227,7 @@ class GatewayApp:
             )
             self._sockets[sandbox_id] = known.socket
             self._watch.own(sandbox_id, known.processes)
+            self.under_way.begin(self._leases.keep(sandbox_id, asked_s, headers))
         if answer.sandbox_ids:  # the client need not wait: the intent is on the disk
             self.under_way.begin(self.estate.force())
         elif answer.is_refusal:
@@ -288,10 +307,26 @@ class GatewayApp:
         await send({"type": "http.response.body", "body": answer.raw})
         return None
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _renew(
+        self, sandbox_id: str, action: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self.under_way.begin(self._adopt(sandbox_id, scope))
+        if self.lease_s is None:
+            await self._pass(scope, receive, send)
+            return
+        body = await _whole_body(receive)
+        if body is None:
+            await refusal(413, "gateway: the request is too large")(scope, receive, send)
+            return
+        body = self._leases.shorten_renewal(sandbox_id, action, body)
+        await self._pass(scope, receive, send, body=body)
+
+    async def _pass(
+        self, scope: Scope, receive: Receive, send: Send, *, body: bytes | None = None
+    ) -> None:
         headers: Headers = scope["headers"]
-        body = _body_of(headers, receive)
-        response = await self.upstream.send(scope["method"], _target(scope), headers, body)
+        given = body or _body_of(headers, receive)
+        response = await self.upstream.send(scope["method"], _target(scope), headers, given)
         start = {"status": response.status_code, "headers": passed_on(response)}
         try:
             await send({"type": "http.response.start", **start})

@@ -67,6 +67,9 @@ class Gateway:
             asked for more time for it; None leaves it alone until the run is over.
         patience_s: how long a create that the plan does not allow yet waits in line;
             keep it below the client's own timeout. 0 passes the 429 on as it comes.
+        lease_s: how long the service is told that a sandbox lives. The gateway prolongs it
+            as long as the client asked for, so that a burnt machine costs no more than
+            this; clients then see an `endAt` that moves. None changes nothing.
 
     Raises:
         UsageError: if there is no key or the run id is not fit for a folder.
@@ -82,6 +85,7 @@ class Gateway:
         grace_s: float = 5.0,
         owner_grace_s: float | None = 10.0,
         patience_s: float = 0.0,
+        lease_s: int | None = None,
     ) -> None:
         self.run_id = checked_run_id(run_id)
         self._upstream, self._name = _upstream(upstream, key)
@@ -89,6 +93,7 @@ class Gateway:
         self._state_dir = state_dir.resolve()
         self._grace_s = grace_s
         self._owner_grace_s = owner_grace_s
+        self._lease_s = lease_s
         self._patience_s = patience_s
         self._process: subprocess.Popen[bytes] | None = None
         self._ready: Ready | None = None
@@ -157,6 +162,8 @@ class Gateway:
         ]
         if self._owner_grace_s is not None:
             command += ["--owner-grace", str(self._owner_grace_s)]
+        if self._lease_s is not None:
+            command += ["--lease", str(self._lease_s)]
         if self._upstream.sandbox_url:
             command += ["--sandbox-url", self._upstream.sandbox_url]
         if self._upstream.domain:

@@ -60,6 +60,8 @@ class GatewayOptions:
             leaves it alone until the run is over.
         patience_s: how long a create may wait for a plan that allows no more.
         watch_stdin: end when the standard input ends.
+        lease_s: how long the service is told that a sandbox lives, prolonged from here as
+            long as the client asked for; None changes nothing.
     """
 
     upstream: str
@@ -73,6 +75,7 @@ class GatewayOptions:
     owner_grace_s: float | None = 10.0
     patience_s: float = 0.0
     watch_stdin: bool = True
+    lease_s: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -170,6 +173,7 @@ def _app(options: GatewayOptions, owner: Owner, upstream: Upstream, ledger: Ledg
         grace_s=options.grace_s,
         owner_grace_s=options.owner_grace_s,
         patience_s=options.patience_s,
+        lease_s=options.lease_s,
     )
 
 
@@ -266,6 +270,7 @@ def _parse(argv: Sequence[str] | None) -> GatewayOptions:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--grace", type=float, default=5.0)
     parser.add_argument("--owner-grace", type=float)
+    parser.add_argument("--lease", type=int)
     parser.add_argument("--patience", type=float, default=0.0)
     told = parser.parse_args(argv)
     return GatewayOptions(
@@ -278,5 +283,6 @@ def _parse(argv: Sequence[str] | None) -> GatewayOptions:
         port=told.port,
         grace_s=told.grace,
         owner_grace_s=told.owner_grace,
+        lease_s=told.lease,
         patience_s=told.patience,
     )

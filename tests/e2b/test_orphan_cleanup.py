@@ -304,6 +304,21 @@ class TestSandboxLifecycleTracking:
             assert cleanup_orphaned_sandboxes(direct) == [sandbox.sandbox_id]
         assert self.states(service) == ["killed"]
 
+    @pytest.mark.parametrize(("lease_s", "left"), [(30, 0), (None, 1)])
+    def test_lease_ends_what_nobody_is_left_to_end(
+        self, service: Emulator, lease_s: int | None, left: int
+    ) -> None:
+        """A machine burns down: with a lease the service ends the sandbox within it."""
+        folder = Path("testing_env/gateway")
+        gateway = Gateway(upstream=service.endpoint, state_dir=folder, lease_s=lease_s)
+        gateway.start()
+        client_of(gateway.endpoint).Sandbox.create(timeout=DAY)
+        os.kill(gateway.pid, signal.SIGKILL)
+        with pytest.raises(BrokenError, match="exit code -9"):
+            gateway.stop()
+        service.advance(31)
+        assert len(alive(client_of(service.endpoint))) == left
+
     def test_kill_9_of_everything_is_swept_after_the_grace(self, service: Emulator) -> None:
         """Gateway and parent die at once: the ledger proves it, and the sweep needs no age."""
         command = [sys.executable, "-c", SUPERVISOR, json.dumps(service.env)]
