@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.emulator_remote import add_commands
 from harness.emulator.command import app
 
 __all__ = ["app"]
+
+add_commands(app)
 
 FIGURES = Path("docs/reference/emulator-figures.json")
 

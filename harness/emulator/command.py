@@ -220,7 +220,8 @@ def _print_exports(running: Running) -> None:
     if running.proxy_env:
         lines.append("# or, for clients that know only E2B's public names:")
     lines += [f"# export {name}={value}" for name, value in running.proxy_env.items()]
-    lines.append(f"# admin interface: {running.admin_url}, header X-Harness-Token:")
+    lines.append("# for `harness emulator ledger, fault, advance, reset, …`:")
+    lines.append(f"export HARNESS_ADMIN_URL={running.admin_url}")
     lines.append(f"export HARNESS_ADMIN_TOKEN={running.admin_token}")
     print("\n".join(lines), flush=True)  # noqa: T201 - what the person pastes
     print("ready; Ctrl-C ends it and every sandbox", file=sys.stderr)  # noqa: T201 - progress

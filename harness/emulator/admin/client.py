@@ -6,6 +6,7 @@ client takes an `Endpoint` and not an emulator.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -186,6 +187,8 @@ class AdminClient:
 
     def _refused(self, method: str, path: str, answer: http.client.HTTPResponse) -> BrokenError:
         text = answer.read().decode(errors="replace")
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            text = str(json.loads(text)["message"])
         return BrokenError(
             f"{self._endpoint.name}'s admin interface refused {method} {path}: "
             f"{answer.status} {text}",
