@@ -45,7 +45,8 @@ class Disturbance:
     Attributes:
         step: the step at whose start it happens.
         deed: what happens.
-        seconds: of ADVANCE: by how much the service's clock moves.
+        seconds: of ADVANCE: by how much the service's clock moves; of FREEZE_WORKER: for
+            how long the worker does nothing.
     """
 
     step: str

@@ -38,7 +38,6 @@ _SIGNAL_WORKER = (
     "tr '\\0' ' ' 2>/dev/null <$folder/cmdline | grep -q '[p]roxy_worker_runner' "
     "&& kill -%s ${folder#/proc/}; done; true"
 )
-_SIGNALS = {Deed.KILL_WORKER: "KILL", Deed.FREEZE_WORKER: "STOP"}
 
 
 class Watch:
@@ -139,8 +138,12 @@ def strike(disturbance: Disturbance, endpoint: Endpoint, sandbox_id: str | None)
     if disturbance.deed is Deed.VANISH:
         with ApiSandboxDirectory(service) as directory:
             directory.kill(sandbox_id)
-    elif disturbance.deed in _SIGNALS:
-        run_in_sandbox(service, sandbox_id, _SIGNAL_WORKER % _SIGNALS[disturbance.deed])
+    elif disturbance.deed is Deed.KILL_WORKER:
+        run_in_sandbox(service, sandbox_id, _SIGNAL_WORKER % "KILL")
+    elif disturbance.deed is Deed.FREEZE_WORKER:
+        run_in_sandbox(service, sandbox_id, _SIGNAL_WORKER % "STOP")
+        threading.Event().wait(disturbance.seconds)
+        run_in_sandbox(service, sandbox_id, _SIGNAL_WORKER % "CONT")
 
 
 def _advance(endpoint: Endpoint, seconds: float) -> None:
