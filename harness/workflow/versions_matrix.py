@@ -15,8 +15,6 @@ from harness.workflow.client_environments import NEWEST
 
 __all__ = ["MATRIX", "Attach", "Client", "Language", "chosen"]
 
-FIRST_WITH_SANDBOX_URL = Version("2.20")
-
 
 class Attach(StrEnum):
     """How a client is led to the emulator."""
@@ -32,6 +30,12 @@ class Language(StrEnum):
     PYTHON = "python"
     JAVASCRIPT = "js"
     INTERPRETER = "code-interpreter"
+
+
+_FIRST_BY_VARIABLES = {
+    Language.PYTHON: Version("2.30"),
+    Language.JAVASCRIPT: Version("2.20"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +59,17 @@ class Client:
     def attached_by(self) -> Attach:
         """How it is led to the emulator, without a change to the SDK.
 
-        Before 2.20 there is no E2B_SANDBOX_URL, so sandboxes have public names only, and
-        no client that is as old reads HTTPS_PROXY by itself.
-        Source: e2b 2.4.2 e2b/connection_config.py and e2b/sandbox_sync/main.py (a transport
-        of its own, with the option `proxy`); e2b 2.4.2 of npm, dist/index.mjs (Node's fetch).
+        E2B_SANDBOX_URL leads all sandboxes to one address, so each request has to name its
+        sandbox. Before these versions there is no such variable, or a connected client does
+        not name it: sandboxes have public names only then, and no client that is as old
+        reads HTTPS_PROXY by itself.
+        Source: e2b 2.4.2, 2.24.0 and 2.30.0 e2b/connection_config.py and
+        e2b/sandbox_sync/main.py (a transport of its own, with the option `proxy`); e2b 2.4.2
+        of npm, dist/index.mjs (Node's fetch).
         """
         if self.version == NEWEST or self.language is Language.INTERPRETER:
             return Attach.VARIABLES
-        if Version(self.version) >= FIRST_WITH_SANDBOX_URL:
+        if Version(self.version) >= _FIRST_BY_VARIABLES[self.language]:
             return Attach.VARIABLES
         if self.language is Language.PYTHON:
             return Attach.PROXY_OPTION

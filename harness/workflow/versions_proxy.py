@@ -1,6 +1,6 @@
 """A pytest plugin for an e2b that reads no HTTPS_PROXY: its own option `proxy`, everywhere.
 
-Before 2.20 the SDK hands its HTTP client a transport of its own, and with that httpx
+Before 2.30 the SDK hands its HTTP client a transport of its own, and with that httpx
 asks no variable; the documented way through a proxy is the option that each call takes.
 It is copied beside the contract and runs in the client's own environment.
 """

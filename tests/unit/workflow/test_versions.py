@@ -82,7 +82,8 @@ def test_run_versions_without_a_contract_is_refused(tmp_path: Path) -> None:
     ("name", "expected"),
     [
         ("python-2.4.2", Attach.PROXY_OPTION),
-        ("python-2.20.0", Attach.VARIABLES),
+        ("python-2.20.0", Attach.PROXY_OPTION),
+        ("python-2.30.0", Attach.VARIABLES),
         ("python-newest", Attach.VARIABLES),
         ("js-2.4.2", Attach.PROXY_AGENT),
         ("js-2.20.0", Attach.VARIABLES),
