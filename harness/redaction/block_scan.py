@@ -55,7 +55,7 @@ class BlockScan:
             result: takes what is found.
             depth: how many encodings may stand in each other.
         """
-        keep = max(2 * self.sight.longest_bytes + 64, _KEEP_BYTES)
+        keep = max(2 * self.sight.known.longest_bytes + 64, _KEEP_BYTES)
         told = _Told(path, result)
         tail, new_from, lines_before, binary = b"", 0, 0, None
         cut_short = False

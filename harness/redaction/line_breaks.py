@@ -40,7 +40,7 @@ def found_across_written_breaks(
         soft: see `has_soft_breaks`.
     """
     breaks = (*((b"\\n",) if written else ()), *((b"=\n", b"=\r\n") if soft else ()))
-    for start, end in _regions(data, breaks, reach=2 * sight.longest_bytes + 64):
+    for start, end in _regions(data, breaks, reach=2 * sight.known.longest_bytes + 64):
         for span in _found(sight, data[start:end]):
             yield replace(span, start=span.start + start, end=span.end + start)
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from harness.redaction.known import Span
-from harness.redaction.layers import LAYER_MARKS, MAX_DEPTH, layer_of
+from harness.redaction.layers import LAYER_MARKS, MAX_DEPTH, Layer, layer_of
 from harness.redaction.line_breaks import (
     BREAK_MARK,
     found_across_written_breaks,
     has_soft_breaks,
 )
 from harness.redaction.pattern_rules import ASSIGNED
-from harness.redaction.sighting import Sight
+from harness.redaction.records import found_in_records
+from harness.redaction.sighting import Sight, Sighting
 from harness.redaction.split_values import found_in_two_parts
 
 __all__ = ["SEARCH_MARKS", "Hit", "Searched", "search"]
@@ -85,56 +86,53 @@ def search(
     joined = data.translate(None, _BREAKS)
     sighting = sight.look(joined)
     soft = has_soft_breaks(data)
-    split = list(found_in_two_parts(sighting.halves, joined, whole=sighting.spans))
-    hits: list[Hit] = []
-    if sighting.spans or split:
-        place = _places(data, joined)
-        hits = [_hit(span, place) for span in sighting.spans]
-        hits += [_hit(span, place, how=", in two parts") for span in split]
-    hits += [
-        Hit(
-            name=span.name,
-            encoding=f"{span.encoding}, over lines",
-            start=span.start,
-            end=span.end,
-            value=span.value,
-        )
-        for span in found_across_written_breaks(
-            sight, data, written=BREAK_MARK.name in sighting.marks, soft=soft
-        )
-        if not any(hit.start < span.end and span.start < hit.end for hit in hits)
-    ]
-    hits += [
-        Hit(name=kind, encoding="plain", start=start, end=end, value=data[start:end], detected=True)
-        for kind, start, end in (detect(data) if detect else ())
-        if not any(hit.start < end and start < hit.end for hit in hits)
-    ]
+    hits = _direct(sight, sighting, data, joined)
+    for span in found_across_written_breaks(
+        sight, data, written=BREAK_MARK.name in sighting.marks, soft=soft
+    ):
+        hit = _found(span, "over lines")
+        if not any(_overlap(hit, other) for other in hits):
+            hits.append(hit)
+    for kind, start, end in detect(data) if detect else ():
+        value = data[start:end]
+        hit = Hit(name=kind, encoding="plain", start=start, end=end, value=value, detected=True)
+        if not any(_overlap(hit, other) for other in hits):
+            hits.append(hit)
     layer = layer_of(data, joined, sighting.marks, soft=soft) if depth else None
     if layer is None:
         return Searched(hits=hits)
     inside = search(sight, layer.data, depth=depth - 1, detect=detect)
-    if inside.hits:
-        direct = tuple(hits)
-        place = _places(data, joined)
-        for hit in inside.hits:
-            origin, name = layer.origin(hit.start)
-            start = place(origin)
-            if hit.name == ASSIGNED and name not in _FRAMED:
-                continue
-            if any(hit.name == other.name and abs(start - other.start) < _NEAR for other in direct):
-                continue
-            hits.append(
-                Hit(
-                    name=hit.name,
-                    encoding=f"{hit.encoding} in {name}",
-                    start=start,
-                    end=start,
-                    value=hit.value,
-                    depth=hit.depth + 1,
-                    detected=hit.detected,
-                )
-            )
-    return Searched(hits=hits, truncated=layer.truncated or inside.truncated)
+    within = _within(layer, inside.hits, hits, _places(data, joined)) if inside.hits else []
+    return Searched(hits=[*hits, *within], truncated=layer.truncated or inside.truncated)
+
+
+def _direct(sight: Sight, sighting: Sighting, data: bytes, joined: bytes) -> list[Hit]:
+    """What stands in the bytes without any decoding, also cut by line breaks and by records."""
+    split = list(found_in_two_parts(sighting.halves, joined, whole=sighting.spans))
+    if not (sighting.spans or split or sighting.pieces):
+        return []
+    place = _places(data, joined)
+    hits = [_hit(span, place) for span in sighting.spans]
+    hits += [_hit(span, place, how=", in two parts") for span in split]
+    pieces = (replace(piece, start=place(piece.start)) for piece in sighting.pieces)
+    for span in found_in_records(sight.known, data, pieces):
+        hit = _found(span, "over records")
+        if not any(hit.name == other.name and _overlap(hit, other) for other in hits):
+            hits.append(hit)
+    return hits
+
+
+def _within(
+    layer: Layer, inside: Iterable[Hit], direct: Sequence[Hit], place: Callable[[int], int]
+) -> Iterator[Hit]:
+    """What was found in encodings, with where these stand; not what stands there as it is."""
+    for hit in inside:
+        origin, name = layer.origin(hit.start)
+        start = place(origin)
+        near = (abs(start - other.start) < _NEAR for other in direct if other.name == hit.name)
+        if not any(near) and (hit.name != ASSIGNED or name in _FRAMED):
+            encoding, depth = f"{hit.encoding} in {name}", hit.depth + 1
+            yield replace(hit, encoding=encoding, start=start, end=start, depth=depth)
 
 
 def _hit(span: Span, place: Callable[[int], int], *, how: str = "") -> Hit:
@@ -148,6 +146,20 @@ def _hit(span: Span, place: Callable[[int], int], *, how: str = "") -> Hit:
         end=end,
         value=span.value,
     )
+
+
+def _found(span: Span, how: str) -> Hit:
+    return Hit(
+        name=span.name,
+        encoding=f"{span.encoding}, {how}",
+        start=span.start,
+        end=span.end,
+        value=span.value,
+    )
+
+
+def _overlap(one: Hit, other: Hit) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def _places(data: bytes, joined: bytes) -> Callable[[int], int]:

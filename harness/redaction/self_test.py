@@ -87,10 +87,11 @@ PLANTS: dict[str, Callable[[str], bytes]] = {
     "python": lambda value: repr(value).encode(),
     "csv": lambda value: ('"' + value.replace('"', '""') + '"').encode(),
     "over two lines": lambda value: f"{value[:3]}\n{value[3:]}".encode(),
-    "over two records": lambda value: "\n".join(
-        json.dumps({"part": part}, ensure_ascii=False)
-        for part in (value[: len(value) // 2], value[len(value) // 2 :])
+    "over two records": lambda value: "".join(
+        "\n" + json.dumps({"part": part}, ensure_ascii=False)
+        for part in (value[: len(value) // 2], value[len(value) // 2 :], "\n")
     ).encode(),
+    "over two literals": lambda value: f"('{value[:4]}'\n + '{value[4:]}')".encode(),
     "base64 of gzip": lambda value: base64.b64encode(gzip.compress(value.encode())),
     "base64 of base64": lambda value: base64.b64encode(base64.b64encode(value.encode())),
     "hex of base64": lambda value: binascii.hexlify(base64.b64encode(value.encode())),
@@ -109,7 +110,7 @@ PLANTS: dict[str, Callable[[str], bytes]] = {
 # Those that are a file of their own; the others stand in a text.
 FILES = frozenset({"gzip", "zip", "tar", "zip in tar", "pickle", "sqlite"})
 
-# Half of a shorter value is everywhere: cut in two by a record's border it is not looked for.
+# Half of a shorter value is everywhere: only where records share it is it looked for.
 _HALVED_MIN = 8
 
 _HEX = hashlib.sha256(b"planted").hexdigest()
@@ -171,7 +172,7 @@ def _plants(secret: Secret) -> dict[str, bytes]:
         return {
             name: plant(value)
             for name, plant in PLANTS.items()
-            if not (short and name == "over two records")
+            if not (short and name == "over two literals")
         }
     if kind is Strength.WEAK:
         return {"its field": f"{secret.name}={value}".encode("utf-8", "surrogateescape")}

@@ -20,7 +20,7 @@ from harness.redaction.known import (
 )
 from harness.redaction.matcher import Matcher, literal
 
-__all__ = ["Half", "Mark", "Sight", "Sighting"]
+__all__ = ["Half", "Mark", "Piece", "Sight", "Sighting"]
 
 # One half of a value cut in two is whole. Shorter halves are everywhere.
 _HALF_MIN_BYTES = 4
@@ -71,6 +71,21 @@ class Half:
     value: bytes = field(repr=False, default=b"")
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A small piece of a form.
+
+    Attributes:
+        start: where it stands.
+        form: the whole of it; never shown.
+        offset: where in the form the piece begins.
+    """
+
+    start: int
+    form: bytes = field(repr=False)
+    offset: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
     """What one pass has met.
@@ -78,13 +93,13 @@ class Sighting:
     Attributes:
         spans: where values stand.
         halves: where halves of values stand, also those of whole ones.
-        pieces: where small pieces of values end, also those of whole ones.
+        pieces: small pieces of values, also those of whole ones.
         marks: by their names, where marks stand, ascending.
     """
 
     spans: list[Span]
     halves: list[Half]
-    pieces: list[int]
+    pieces: list[Piece]
     marks: dict[str, list[int]]
 
 
@@ -95,7 +110,7 @@ class _Meaning:
     length: int
     wholes: list[Needle] = field(default_factory=list)
     halves: list[tuple[Needle, bool]] = field(default_factory=list)
-    piece: bool = False
+    pieces: list[tuple[bytes, int]] = field(default_factory=list)
 
 
 class Sight:
@@ -108,11 +123,11 @@ class Sight:
         marks: further expressions.
 
     Attributes:
-        longest_bytes: see `KnownValues`.
+        known: the values.
     """
 
     def __init__(self, known: KnownValues, marks: Sequence[Mark] = ()) -> None:
-        self.longest_bytes = known.longest_bytes
+        self.known = known
         meanings: dict[bytes, _Meaning] = {}
 
         def meaning(data: bytes) -> _Meaning:
@@ -125,8 +140,8 @@ class Sight:
             meaning(needle.data[:BEGINNING_BYTES]).wholes.append(needle)
             if needle.skip:
                 continue
-            for piece in _pieces(needle):
-                meaning(piece).piece = True
+            for offset, piece in _pieces(needle):
+                meaning(piece).pieces.append((needle.data, offset))
             middle = len(needle.data) // 2
             if middle >= _HALF_MIN_BYTES and needle.encoding in _SPLIT_ENCODINGS:
                 meaning(needle.data[:middle][:BEGINNING_BYTES]).halves.append((needle, False))
@@ -143,7 +158,7 @@ class Sight:
         """What stands in the bytes."""
         spans: list[Span] = []
         halves: list[Half] = []
-        pieces: list[int] = []
+        pieces: list[Piece] = []
         marks: dict[str, list[int]] = {}
         for end, number in self._matcher.ends(joined):
             if number >= len(self._meanings):
@@ -156,12 +171,11 @@ class Sight:
                 spans += whole(meaning.wholes, joined, start)
             if meaning.halves:
                 halves += _half(meaning.halves, joined, start)
-            if meaning.piece:
-                pieces.append(end)
+            pieces += (Piece(start, form, offset) for form, offset in meaning.pieces)
         return Sighting(spans=united(spans), halves=halves, pieces=pieces, marks=marks)
 
 
-def _pieces(needle: Needle) -> Iterable[bytes]:
+def _pieces(needle: Needle) -> Iterable[tuple[int, bytes]]:
     data = needle.data
     if needle.encoding in _ENCODED and data.isalnum():  # not the forms with separators
         length, step = _ENCODED_PIECE
@@ -169,7 +183,9 @@ def _pieces(needle: Needle) -> Iterable[bytes]:
         length, step = _SHORT_PIECE if len(data) < _SHORT_FORM_BYTES else _PIECE
     else:
         return ()
-    return {data[start : start + length] for start in range(0, len(data) - length + 1, step)}
+    return (
+        (start, data[start : start + length]) for start in range(0, len(data) - length + 1, step)
+    )
 
 
 def _half(halves: Iterable[tuple[Needle, bool]], data: bytes, start: int) -> Iterable[Half]:

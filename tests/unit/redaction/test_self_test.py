@@ -80,7 +80,7 @@ def test_known_values_spans_are_in_order_and_apart() -> None:
 @pytest.mark.parametrize(
     ("module", "function", "missed"),
     [
-        ("search", "found_in_two_parts", "over two records"),
+        ("search", "found_in_two_parts", "over two literals"),
         ("search", "layer_of", "base64 of gzip"),
         ("layers", "base64_text", "base64 of base64"),
         ("layers", "run_around", "base64 of gzip"),
