@@ -1,18 +1,18 @@
 """What does the gateway add to a request?
 
-    python benchmarks/orphans_gateway.py
+    python benchmarks/orphans_gateway.py [--requests 400]
 
-A small service on loopback is asked directly and through the gateway, in turn, over one
-kept connection each. A create costs two lines forced to disk besides.
+A small service on loopback is asked directly (the baseline) and through the gateway, in
+turn, over one kept connection each. A create waits for one line to be forced to disk; what
+that takes here is shown beside it.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,14 +20,19 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 import httpx
 from e2b_stand_in import KEY, StandIn, serve
+from measuring import Row, median, milliseconds, quantile, show
 
 from harness.gateway import Gateway
+
+AIM = "at most +3 ms"
+LINE = b"x" * 400 + b"\n"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=400)
     told = parser.parse_args()
+    rows: list[Row] = []
     with (
         serve() as service,
         tempfile.TemporaryDirectory(prefix="gateway-") as folder,
@@ -35,15 +40,19 @@ def main() -> int:
         _client(service.url) as direct,
         _client(gateway.endpoint.env["E2B_API_URL"]) as through,
     ):
-        print("| request | direct, median ms | through the gateway | added |\n|---|---|---|---|")
         service.plant("ione")
         for name, ask, count in (
             ("GET /sandboxes/{id}", _get, told.requests),
             ("POST /v2/sandboxes", _create, told.requests // 4),
         ):
-            _compare(name, ask, direct=direct, through=through, service=service, count=count)
+            rows += _compare(
+                name, ask, direct=direct, through=through, service=service, count=count
+            )
+        forced_ms = _forced(Path(folder) / "line", told.requests // 4)
+        rows.append(Row("a line forced to disk, p50", f"{median(forced_ms):.2f} ms"))
         for sandbox_id in gateway.alive():
             service.sandboxes.pop(sandbox_id, None)
+    show("the gateway", rows)
     return 0
 
 
@@ -55,25 +64,48 @@ def _compare(
     through: httpx.Client,
     service: StandIn,
     count: int,
-) -> None:
+) -> list[Row]:
     took: dict[bool, list[float]] = {False: [], True: []}
     for number in range(2 * count):
         by_gateway = bool(number % 2)
-        begun_s = time.perf_counter()
-        ask(through if by_gateway else direct).raise_for_status()
-        took[by_gateway].append((time.perf_counter() - begun_s) * 1000)
+        client = through if by_gateway else direct
+        took[by_gateway] += milliseconds(lambda asked=client: ask(asked), times=1)
         service.requests.clear()
         service.headers.clear()
-    here, there = (statistics.median(took[way]) for way in (False, True))
-    print(f"| {name} | {here:.2f} | {there:.2f} | {there - here:.2f} |")
+    return [
+        Row(
+            f"{name}, {share}",
+            f"{there - here:+.2f} ms",
+            aim,
+            f"{here:.2f} ms without it",
+            f"{there / here:.1f}",
+        )
+        for share, aim, here, there in (
+            ("p50", AIM, median(took[False]), median(took[True])),
+            ("p95", "", quantile(took[False], 0.95), quantile(took[True], 0.95)),
+        )
+    ]
+
+
+def _forced(file: Path, times: int) -> list[float]:
+    descriptor = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+    def force() -> None:
+        os.write(descriptor, LINE)
+        os.fsync(descriptor)
+
+    found = milliseconds(force, times=times)
+    os.close(descriptor)
+    return found
 
 
 def _get(client: httpx.Client) -> httpx.Response:
-    return client.get("/sandboxes/ione")
+    return client.get("/sandboxes/ione").raise_for_status()
 
 
 def _create(client: httpx.Client) -> httpx.Response:
-    return client.post("/v2/sandboxes", json={"templateID": "base", "timeout": 60})
+    body = {"templateID": "base", "timeout": 60}
+    return client.post("/v2/sandboxes", json=body).raise_for_status()
 
 
 def _client(url: str) -> httpx.Client:
