@@ -224,8 +224,8 @@ class Bench:
 
             # Its first request is yet to come: starting takes longer than this.
             self._wire.arm(trial.point, _WEATHER.get(trial.way, Weather.FAIR), on_point)
-            if trial.way is Way.NETWORK and _happens(happening, process):
-                time.sleep(DOWN_S)
+            if trial.way in {Way.NETWORK, Way.GATEWAY} and _happens(happening, process):
+                time.sleep(DOWN_S if trial.way is Way.NETWORK else 0)
                 self._wire.disarm()
             exit_code = _end(process, CLIENT_S if trial.way is not Way.GATEWAY else 10.0)
             if not happened:  # nor is it to happen to the gateway's own requests
