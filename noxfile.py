@@ -7,6 +7,8 @@ command, and what it does not know goes on to pytest. The workflows take their m
 from `nox -l --json -t ci`.
 """
 
+import shlex
+
 import nox
 
 nox.needs_version = ">=2026.8.10"
@@ -69,6 +71,14 @@ def orphans(session: nox.Session) -> None:
     """Is every sandbox ended that was started? `-- --live` looks at the real E2B."""
     install(session, "tests")
     run_harness(session, "orphans", "run", *session.posargs)
+
+
+@nox.session(name="orphan-trials", default=False, tags=["offline"])
+def orphan_trials(session: nox.Session) -> None:
+    """Is a sandbox left, in 220 ways and places to end a program? A quarter of an hour."""
+    install(session, "tests")
+    trials = shlex.join(["python", "benchmarks/orphan_trials.py", *session.posargs])
+    run_harness(session, "suite", "steps", "--session", "orphan-trials", trials)
 
 
 @nox.session(name="secret-scan", tags=["offline", "live", "ci"])
