@@ -96,6 +96,7 @@ ENVD_ROUTES: tuple[tuple[str, str], ...] = (
     ("GET", "/metrics"),
     ("GET", "/files"),
     ("POST", "/files"),
+    ("POST", "/files/compose"),
     *(
         ("POST", f"/process.Process/{name}")
         for name in (

@@ -18,6 +18,7 @@ from e2b.sandbox.filesystem.filesystem import WriteEntry
 from e2b.sandbox.filesystem.watch_handle import FilesystemEventType
 
 from harness.emulator.attach import AdminClient
+from harness.pytest_plugin.fixtures import E2BEnvironment
 
 
 def test_write_and_read_text(sandbox: Sandbox) -> None:
@@ -238,3 +239,35 @@ def test_range_of_a_file_is_a_partial_answer(make_sandbox: Callable[..., Sandbox
     assert part.headers["content-range"] == "bytes 3-5/10"
     assert httpx.get(url, headers={"Range": "bytes=-2"}).text == "89"
     assert httpx.get(url, headers={"Range": "bytes=50-"}).status_code == 416
+
+
+def test_files_are_composed_into_one_and_gone(
+    sandbox: Sandbox, e2b_env: E2BEnvironment, emulator: AdminClient
+) -> None:
+    """In order, with the sources deleted; what cannot be leaves everything as it was."""
+    del emulator  # no SDK asks for it: the path is not another service's promise
+    for name in ("one", "two"):
+        sandbox.files.write(f"parts/{name}", name * 50_000)
+    sandbox.files.write("whole", "before")
+    url = e2b_env.endpoint.env["E2B_SANDBOX_URL"] + "/files/compose"
+    headers = {
+        "E2b-Sandbox-Id": sandbox.sandbox_id,
+        "E2b-Sandbox-Port": "49983",
+        "X-Access-Token": str(sandbox.connection_config.sandbox_headers["X-Access-Token"]),
+    }
+
+    def ask(*sources: str, destination: str = "whole") -> httpx.Response:
+        body = {"source_paths": sources, "destination": destination}
+        return httpx.post(url, json=body, headers=headers)
+
+    assert ask("parts/one", "missing").status_code == 404
+    assert ask("parts").status_code == 400
+    assert ask().status_code == 400
+    assert ask("parts/one", destination="parts/one").status_code == 400
+    assert sandbox.files.read("whole") == "before"
+    made = ask("parts/two", "parts/one")
+    assert made.json() == {"path": "/home/user/whole", "name": "whole", "type": "file"}
+    assert sandbox.files.read("whole") == "two" * 50_000 + "one" * 50_000
+    assert [entry for entry in sandbox.files.list(".") if "compose" in entry.name] == []
+    assert sandbox.files.list("parts") == []
+    assert httpx.post(url, json={}, headers={**headers, "X-Access-Token": ""}).status_code == 401

@@ -6,6 +6,8 @@ not reachable through the sandbox URL).
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +15,7 @@ from harness.emulator.answers import ApiError, JsonAnswer, empty_answer, error_a
 from harness.emulator.cors import envd_preflight, open_to_browsers
 from harness.emulator.envd.call_log import CallLog
 from harness.emulator.envd.caller import Caller, check_file_access, check_token
+from harness.emulator.envd.compose import compose
 from harness.emulator.envd.files import download, file_error, upload
 from harness.emulator.envd.filesystem import FilesystemService
 from harness.emulator.envd.procedures import Procedure, answer_call
@@ -54,6 +57,12 @@ class Envd:
             for name, procedure in group.procedures().items()
         }
 
+        self._routes: dict[str, Callable[[Caller], Awaitable[Response]]] = {
+            "POST /files/compose": compose,
+            "GET /envs": self._envs,
+            "GET /metrics": self._metrics,
+        }
+
     async def answer(self, request: Request, life: SandboxLife) -> Response:
         """The answer to one request to a running sandbox.
 
@@ -89,10 +98,9 @@ class Envd:
         if request.url.path == "/files":
             return await self._files(caller)
         check_token(request, life)
-        if route == "GET /envs":
-            return JsonAnswer((await life.guest.call("envs"))["envs"])
-        if route == "GET /metrics":
-            return await self._metrics(life)
+        own = self._routes.get(route)
+        if own is not None:
+            return await own(caller)
         procedure = self.procedures.get(request.url.path)
         if procedure is None or request.method != "POST":
             return self._refusal(request, known=procedure is not None)
@@ -108,8 +116,11 @@ class Envd:
             return await upload(caller)
         return Response(status_code=405, headers={"Allow": "GET, POST"})
 
-    async def _metrics(self, life: SandboxLife) -> Response:
-        figures = await life.guest.call("metrics")
+    async def _envs(self, caller: Caller) -> Response:
+        return JsonAnswer((await caller.guest.call("envs"))["envs"])
+
+    async def _metrics(self, caller: Caller) -> Response:
+        figures = await caller.guest.call("metrics")
         mebibyte = 1024 * 1024
         return JsonAnswer(
             figures
