@@ -25,7 +25,12 @@ from harness.model.run import PipelineCase
 from harness.ports import Target
 from harness.settings import Settings
 from harness.targets.command import PRODUCT as COMMAND
-from harness.targets.command import CommandProgram, CommandTarget, variables_of
+from harness.targets.command import (
+    CommandProgram,
+    CommandTarget,
+    requirements_of,
+    variables_of,
+)
 from harness.targets.registry import load_target
 from harness.workflow.exploration import JOBS as EXPLORERS
 from harness.workflow.exploration import ExplorationOptions, run_exploration
@@ -62,7 +67,8 @@ def run(
         Path | None, typer.Option(metavar="FOLDER", help="What the program runs in a copy of.")
     ] = None,
     env: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable of the program.")
+        list[str] | None,
+        typer.Option(metavar="NAME[=VALUE]", help="A variable of the program; else as set here."),
     ] = None,
     deadline: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long the program may take.")
@@ -71,7 +77,10 @@ def run(
         str | None, typer.Option(help="E2B's template of the program's sandbox.")
     ] = None,
     package: Annotated[
-        list[str] | None, typer.Option(help="What the emulator's sandbox offers the program.")
+        list[str] | None, typer.Option(help="A Python package that the program's sandbox offers.")
+    ] = None,
+    requirements: Annotated[
+        Path | None, typer.Option(help="A requirements file: packages of the program's sandbox.")
     ] = None,
     compare_env: Annotated[
         bool, typer.Option("--compare-env", help="Compare what the program's environment is.")
@@ -143,10 +152,13 @@ def run(
             words=tuple(words or ()),
             folder=files or Path(),
             path=os.pathsep.join(os.get_exec_path()),  # as the person's shell has it
-            env=variables_of(env or ()),
+            env=variables_of(env or (), os.environ),
             deadline_s=deadline,
             template=template,
-            packages=tuple(package or ()),
+            packages=(
+                *(package or ()),
+                *requirements_of(requirements),
+            ),
             compare_env=compare_env,
         )
     target: Target = (
@@ -154,6 +166,7 @@ def run(
         if program
         else load_target(TARGET, settings=settings, version=osiris)
     )
+    _tell_left_out(target)
     far_end = FarEnd.EMULATOR
     if live_endpoint is LiveEndpoint.EMULATOR:
         far_end = FarEnd.LIVE_ON_EMULATOR
@@ -217,6 +230,14 @@ def run(
     raise typer.Exit(verdict.exit_code)
 
 
+def _tell_left_out(target: Target) -> None:
+    """What of a program's folder does not go on its way, for the program may miss it."""
+    if not isinstance(target, CommandTarget):
+        return
+    for path, why in target.job.refused.items():
+        sys.stderr.write(f"left out of {target.program.folder}: {path} ({why})\n")
+
+
 def _not_together(option: str, others: str) -> UsageError:
     return UsageError(
         f"{option} does not go with {others}",
@@ -246,8 +267,8 @@ def _again(
         words += ["--calibrate", str(calibrate)]
     if program:
         words += ["--files", str(program.folder), "--deadline", f"{program.deadline_s:g}"]
-        # The value of a variable may be a secret: the shell is to fill it in.
-        words += [word for name in program.env for word in ("--env", f"{name}=${name}")]
+        # The value of a variable may be a secret: who runs it again has it set.
+        words += [word for name in program.env for word in ("--env", name)]
         words += ["--template", program.template] if program.template else []
         words += [word for name in program.packages for word in ("--package", name)]
         words += ["--compare-env"] if program.compare_env else []

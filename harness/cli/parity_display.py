@@ -63,7 +63,8 @@ def print_parity(verdict: Verdict, settings: Settings, *, verbose: bool = False)
     differences: list[Entry] = list(details.get("differences", []))
     causes = [item for item in differences if item["explained_by"] is None]
     if causes:
-        console.print(f"\n[bold]{len(causes)} differences[/bold], causes first")
+        told = "1 difference" if len(causes) == 1 else f"{len(causes)} differences, causes first"
+        console.print(f"\n[bold]{told}[/bold]")
     for item in differences if verbose else causes:
         _print_entry(console, item, differences)
     for item in details.get("allowance_problems", []):
@@ -127,11 +128,15 @@ def _print_cases(console: Console, verdict: Verdict) -> None:
         console.width = max(narrow, console.measure(table).maximum)
         console.print(table)
         console.width = narrow
-    if any(case["differences"] for case in cases) and verdict.details.get("accepting"):
+    known = any(case["differences"] > case["open"] + case["following"] for case in cases)
+    if known and verdict.details.get("accepting"):
         file = verdict.details.get("allowances_file")
+        listing = verdict.details.get("without_allowances") or command_line(
+            "parity", "run", "--no-allowances"
+        )
         console.print(
             f"\n[yellow]known[/yellow]: passed, as every difference is accepted, with a reason, in "
-            f"{escape(str(file))}; `{command_line('parity', 'run', '--no-allowances')}` lists them"
+            f"{escape(str(file))}; `{escape(str(listing))}` lists them"
         )
 
 

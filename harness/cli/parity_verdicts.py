@@ -87,7 +87,8 @@ def accept(
         print_json({"file": str(accepted.file), "entry": accepted.entry})
         return
     sys.stdout.write(f"{accepted.entry}\nappended to {accepted.file}\n")
-    sys.stdout.write(f"next: {command_line('parity', 'run')}\n")
+    again = last_verdict(settings).details.get("again") or command_line("parity", "run")
+    sys.stdout.write(f"next: {again}\n")
 
 
 def print_json(document: object) -> None:

@@ -76,6 +76,8 @@ class ParityFindings:
             today: the day from which a proposed allowance counts.
         """
         return {
+            "again": f"{command} {program}".rstrip(),
+            "without_allowances": f"{command} --no-allowances {program}".rstrip(),
             "cases": [
                 _case_json(run, check, self.open)
                 for run, check in zip(self.runs, self.checks, strict=False)

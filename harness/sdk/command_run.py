@@ -73,22 +73,35 @@ class CommandSandbox:
         except Exception as error:
             raise self._broken(f"{path} was not uploaded", error) from error
 
-    def run(self, command: str, *, timeout_s: float) -> None:
+    def run(
+        self,
+        command: str,
+        *,
+        timeout_s: float,
+        user: str | None = None,
+        expected: str = "a template with python3 (3.9 or newer) on its PATH",
+    ) -> None:
         """Runs a shell command to its end.
+
+        Args:
+            command: the command.
+            timeout_s: how long it may take.
+            user: as whom; the template's own user where it is None.
+            expected: what a failure of it lacks, for its message.
 
         Raises:
             BrokenError: if it fails, takes longer, or the sandbox ends before it.
         """
         try:
-            self._running().commands.run(command, timeout=timeout_s)
+            self._running().commands.run(command, timeout=timeout_s, user=user)
         except HarnessError:
             raise
         except CommandExitException as error:
             words = (error.stderr or error.stdout).strip().splitlines()[-1:]
             raise BrokenError(
                 f"`{command}` ended with exit code {error.exit_code}: {''.join(words)}",
-                expected="a template with python3 (3.9 or newer) on its PATH",
-                next_step="choose another one with --template",
+                expected=expected,
+                next_step="choose another template with --template",
             ) from error
         except Exception as error:
             raise self._broken(f"`{command}` did not end in order", error) from error

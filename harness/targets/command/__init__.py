@@ -18,9 +18,9 @@ from harness.targets.command.adapter import CommandAdapter
 from harness.targets.command.evidence import gather
 from harness.targets.command.job import Job, read_job
 from harness.targets.command.places import LocalPlace, Pace, Place, SandboxPlace
-from harness.targets.command.program import CommandProgram, variables_of
+from harness.targets.command.program import CommandProgram, requirements_of, variables_of
 
-__all__ = ["PRODUCT", "CommandProgram", "CommandTarget", "variables_of"]
+__all__ = ["PRODUCT", "CommandProgram", "CommandTarget", "requirements_of", "variables_of"]
 
 PRODUCT = "command"
 
@@ -135,7 +135,7 @@ class CommandTarget:
         )
 
     def template_packages(self) -> tuple[str, ...]:
-        """What the emulator's sandboxes offer to the program beside Python."""
+        """What the sandboxes offer to the program beside Python."""
         return self.program.packages
 
     def allowances_file(self) -> Path:
@@ -151,4 +151,6 @@ class CommandTarget:
                 expected="the emulator's endpoint, or the real service's",
                 next_step="start one with `harness emulator serve`, or go live with a key",
             )
-        return SandboxPlace(ApiEndpoint.from_env(endpoint.env), self.program)
+        # The emulator's template has the packages; the service's is what it is.
+        install = self.program.packages if endpoint.name == "live" else ()
+        return SandboxPlace(ApiEndpoint.from_env(endpoint.env), self.program, install=install)

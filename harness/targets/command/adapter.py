@@ -165,7 +165,11 @@ class CommandAdapter:
         return run
 
     def _volatile(self, run: _Run, answer: Answer) -> dict[str, str]:
-        """Where the run lay, and what its machine is called."""
+        """Where the run lay, what its machine is called, and where that has its programs.
+
+        A name of one or two characters is no more than a word, and stays: a token in the
+        place of each such word would hide more than it explains.
+        """
         base = run.place.base
         volatile = {
             f"{base}/project": "<project>",
@@ -173,12 +177,20 @@ class CommandAdapter:
             f"{base}/tmp": "<tmp>",  # noqa: S108 - of the run's own folder
             base: "<run-folder>",
         }
+        search = _search_path(answer)
+        if search and "PATH" not in self._program.env:
+            volatile[search] = "<search-path>"
         for host in (answer.host, self._local_host):
             if host not in _USUAL_HOSTS:
                 volatile[host] = "<host:1>"
         if run.place.sandbox_id is not None:
             volatile[run.place.sandbox_id] = "<sandbox>"
         return volatile
+
+
+def _search_path(answer: Answer) -> str:
+    variables = answer.environment["variables"]
+    return str(variables.get("PATH", "")) if isinstance(variables, dict) else ""
 
 
 def _out_of_order(what: str, before: str, context: ExecutionContext) -> UsageError:

@@ -5,8 +5,10 @@ A place is made for one run. `run` leaves the runner's answer in the run's folde
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +26,8 @@ __all__ = ["SANDBOX_BASE", "LocalPlace", "Pace", "Place", "SandboxPlace"]
 
 SANDBOX_BASE = "/home/user/parity"
 _AROUND_S = 120  # for unpacking, scanning and packing
-_LIFETIME_S = 300  # beside the deadline: until the files are fetched
+_INSTALL_S = 240
+_LIFETIME_S = 300 + _INSTALL_S  # beside the deadline: until the files are fetched
 
 
 class Place(Protocol):
@@ -134,11 +137,15 @@ class SandboxPlace:
     Args:
         endpoint: the service.
         program: its template and its deadline make the sandbox.
+        install: packages that are installed before the program runs.
     """
 
     base = SANDBOX_BASE
 
-    def __init__(self, endpoint: ApiEndpoint, program: CommandProgram) -> None:
+    def __init__(
+        self, endpoint: ApiEndpoint, program: CommandProgram, *, install: Sequence[str] = ()
+    ) -> None:
+        self._install = tuple(install)
         lifetime_s = int(program.deadline_s) + _LIFETIME_S
         self._sandbox = CommandSandbox(endpoint, template=program.template, lifetime_s=lifetime_s)
 
@@ -158,6 +165,14 @@ class SandboxPlace:
         write_spec(spec, program, base=self.base, search=None)
         try:
             self._sandbox.create()
+            if self._install:
+                packages = shlex.join(self._install)
+                self._sandbox.run(
+                    f"python3 -m pip install --quiet --disable-pip-version-check {packages}",
+                    timeout_s=_INSTALL_S,
+                    user="root",  # into the system: the program's home is another one
+                    expected=f"{packages} to be there for the sandbox's python3",
+                )
             for source in (context.base_path / "job.tar", RUNNER, spec):
                 self._sandbox.upload(source, f"{self.base}/{source.name}")
             self._sandbox.run(

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.model.run import PipelineCase
 
-__all__ = ["CommandProgram", "variables_of"]
+__all__ = ["CommandProgram", "requirements_of", "variables_of"]
 
 MAX_DEADLINE_S = 24 * 3600.0
 ALLOWANCES_SUFFIX = ".allowances.toml"
@@ -30,7 +30,8 @@ class CommandProgram:
         env: further environment variables of both sides.
         deadline_s: how long one run may take.
         template: E2B's template of the sandbox; the service's own default where it is None.
-        packages: what the emulator's template offers, in pip's form; none for a bare Python.
+        packages: what the sandbox offers beside Python, in pip's form: the emulator's
+            template has them; in a sandbox of the real service they are installed first.
         compare_env: whether the environment that the program sees is compared, too.
     """
 
@@ -112,24 +113,58 @@ class CommandProgram:
             )
 
 
-def variables_of(settings: Sequence[str]) -> dict[str, str]:
+def variables_of(settings: Sequence[str], around: Mapping[str, str]) -> dict[str, str]:
     """The variables that `NAME=VALUE` words say; the last one of a name holds.
 
+    Args:
+        settings: the words; `NAME` alone takes the value that it has around here, so that
+            a secret need not stand in a command.
+        around: the environment of the person who asks.
+
     Raises:
-        UsageError: if one of them is no such word; every one is named.
+        UsageError: if one of them is no such word, or has no value; every one is named.
     """
     found: dict[str, str] = {}
     bad = []
     for word in settings:
         name, equals, value = word.partition("=")
-        if equals and _VARIABLE.fullmatch(name) and "\0" not in value:
+        if not equals:
+            value = around.get(name, "")
+        if _VARIABLE.fullmatch(name) and "\0" not in value and (equals or name in around):
             found[name] = value
         else:
             bad.append(f"--env {name!r}")  # its value may be a secret
     if bad:
         raise UsageError(
             f"{', '.join(bad)}: no variable",
-            expected="NAME=VALUE, the name of letters, digits and _",
+            expected="NAME=VALUE, or the NAME of a variable that is set here",
             next_step="correct --env",
         )
     return found
+
+
+def requirements_of(path: Path | None) -> tuple[str, ...]:
+    """The packages that a requirements file asks for, in pip's form; none without a file.
+
+    Raises:
+        UsageError: if it cannot be read, or holds options of pip, which are not followed.
+    """
+    if path is None:
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"--requirements {path}: {error}",
+            expected="a file of packages, one a line",
+            next_step="correct --requirements",
+        ) from error
+    wanted = [re.sub(r"(^|\s)#.*", "", line).strip() for line in lines]
+    options = [line for line in wanted if line.startswith("-")]
+    if options:
+        raise UsageError(
+            f"--requirements {path}: {', '.join(options)}",
+            expected="packages only: an option of pip means something else in a sandbox",
+            next_step="write the packages into a file of their own, such as with `pip freeze`",
+        )
+    return tuple(line for line in wanted if line)
