@@ -10,6 +10,7 @@ import yaml
 from harness.errors import UsageError
 from harness.model.run import Deed, Disturbance
 from harness.targets.osiris.case_library import CASES, FIXTURES, load_case, load_cases
+from harness.targets.osiris.services import KNOWN_NEEDS
 
 GOOD = """
 name: good
@@ -175,3 +176,27 @@ def test_library_has_what_is_promised() -> None:
         "timeout_prone_pipeline",
     }
     assert not cases & fixtures
+
+
+def test_library_is_wide_enough() -> None:
+    """At least forty cases; each kind of thing that can happen to a run has one."""
+    cases = load_cases(CASES)
+    assert len(cases) >= 40
+    text = "".join(case.oml for case in cases)
+    for component in ("duckdb.processor", "filesystem.csv_extractor", "filesystem.csv_writer"):
+        assert component in text
+    assert {case.disturbance.deed for case in cases if case.disturbance} == set(Deed)
+    assert {need for case in cases for need in case.needs} == KNOWN_NEEDS
+    assert any(case.faults for case in cases)
+    assert {False, True, None} == {case.expect_success for case in cases}
+    options = {word for case in cases for word in case.arguments or ()}
+    assert {"--dry-run", "--out", "--cpu", "--memory-gb"} <= options
+
+
+def test_library_case_is_one_small_file_that_says_what_it_is_for() -> None:
+    """A reader sees a case at a glance; a purpose is a sentence of its own."""
+    cases = load_cases(CASES)
+    assert [path.name for path in CASES.glob("*.yaml") if path.stat().st_size > 16_000] == []
+    purposes = [case.purpose for case in cases]
+    assert len(set(purposes)) == len(purposes)
+    assert [text for text in purposes if not text.endswith(".") or len(text) < 30] == []
