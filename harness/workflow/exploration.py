@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -279,20 +280,25 @@ def _shrink(exploration: _Exploration, evaluations: Evaluations, find: Find) -> 
 
 
 def _confirm(exploration: _Exploration, runner: CaseRunner) -> None:
+    """Runs each smallest pipeline as parity does: what two local runs disagree on is noise."""
     together: dict[Sketch, list[Find]] = {}
     for find in exploration.finds.values():
         together.setdefault(find.after, []).append(find)
-    try:
-        for sketch, finds in together.items():
-            case = sketch.case(name_of(sketch), purpose="the smallest known")
-            compared = runner.run(case).comparison
-            files = [*case.outputs, *case.files]
-            seen = {fault_of(item, files) for item in compared.differences}
-            for find in finds:
-                find.confirmed = find.fault in seen
-    except BaseException:
-        runner.abort()
-        raise
+
+    def faults(sketch: Sketch) -> set[str]:
+        case = sketch.case(name_of(sketch), purpose="the smallest known")
+        files = [*case.outputs, *case.files]
+        return {fault_of(item, files) for item in runner.run(case).comparison.differences}
+
+    with ThreadPoolExecutor(max_workers=exploration.options.jobs) as pool:
+        try:
+            for finds, seen in zip(together.values(), pool.map(faults, together), strict=True):
+                for find in finds:
+                    find.confirmed = find.fault in seen
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            runner.abort()
+            raise
 
 
 def _verdict(exploration: _Exploration) -> Verdict:

@@ -154,6 +154,20 @@ def test_interrupted_exploration_keeps_what_it_has_found(settings: Settings) -> 
     assert all(adapter.closed for adapter in target.adapters)
 
 
+def test_exploration_interrupted_in_its_last_runs_keeps_everything(settings: Settings) -> None:
+    """The smallest pipelines are known by then; which of them was noise is not."""
+
+    def interrupt(name: str, side: Side) -> None:
+        if side is Side.E2B and name.startswith("explored-"):
+            raise KeyboardInterrupt
+
+    verdict, target = explore(settings, LONG, answers=Answers(on_execute=interrupt))
+    assert verdict.exit_code == ExitCode.INTERRUPTED
+    assert {item["confirmed"] for item in finds(verdict)} == {None}
+    assert {pipeline_of(text) for text in kept(settings).values()} == {"loud", "lost"}
+    assert all(adapter.closed for adapter in target.adapters)
+
+
 def test_pipeline_that_says_nothing_is_broken_and_no_pass(settings: Settings) -> None:
     """A side that cannot be run is told with the number of its example."""
     trouble = BrokenError("no answer", expected="an answer", next_step="look")
