@@ -55,6 +55,8 @@ def collect_home(
     try:
         sandbox = Sandbox.connect(
             sandbox_id,
+            # Not the SDK's five minutes: a sweep would take a longer life for somebody's wish.
+            timeout=1,
             api_key=endpoint.api_key.reveal(),
             api_url=endpoint.api_url,
             domain=endpoint.domain,

@@ -60,6 +60,16 @@ def test_home_comes_out_with_relative_names(
     assert not [name for name in found if name.startswith(("/", "./", ".."))]
 
 
+def test_home_is_collected_without_a_longer_life(
+    sandbox: Sandbox, endpoint: ApiEndpoint, tmp_path: Path
+) -> None:
+    """A sweep would take a renewal for somebody's wish, and leave the sandbox alone."""
+    sandbox.set_timeout(60)
+    end = sandbox.get_info().end_at
+    collect_home(sandbox.sandbox_id, endpoint, tmp_path / "home.tar")
+    assert sandbox.get_info().end_at == end
+
+
 @pytest.mark.parametrize("source", ["/dev/urandom", "/dev/zero"])
 def test_home_that_is_too_large_is_not_collected(
     sandbox: Sandbox, endpoint: ApiEndpoint, tmp_path: Path, source: str
