@@ -37,6 +37,9 @@ _KEPT_TOKEN = re.compile(r"(<[a-z][a-z-]*(?::\d+)?>)")
 _HAS_TIME = re.compile(r"\d[Tt ]\d")
 _EPOCH_S = (1_000_000_000, 4_000_000_000)
 _TICKS = (1, 1_000, 1_000_000_000)
+# Made once: `dict | list` in a call is made again for each of a million values.
+_NESTED = (dict, list)
+_NUMBER = (int, float)
 
 
 class Normaliser:
@@ -82,12 +85,11 @@ class Normaliser:
         """Declares the identities that stand in fields of `value`, before anything is replaced."""
         if isinstance(value, dict):
             for name, inner in value.items():
-                kind = type(inner)
-                if kind is str:
+                if isinstance(inner, str):
                     rule = _RULES[name]
                     if rule is not None and rule.shape is Shape.IDENTIFIER:
-                        self._discover_text(rule, str(inner))
-                elif kind is dict or kind is list:
+                        self._discover_text(rule, inner)
+                elif isinstance(inner, _NESTED):
                     self.discover(inner)
         elif isinstance(value, list):
             for inner in value:
@@ -135,7 +137,7 @@ class Normaliser:
                     continue
             if isinstance(value, str):
                 normal[name] = seen[value] if value in seen else self.text(value)
-            elif isinstance(value, dict | list):
+            elif isinstance(value, _NESTED):
                 normal[name] = self.json(value)
             else:
                 normal[name] = value
@@ -241,7 +243,7 @@ def _measures_time(fields: Mapping[str, Json]) -> bool:
 
 
 def _is_duration(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return isinstance(value, _NUMBER) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _is_identifier(value: object) -> bool:
