@@ -201,6 +201,10 @@ class Emulator:
         """Every request since the last reset, in order of arrival."""
         return self.admin.ledger()
 
+    def asked(self, route: str, *, sandbox_id: str = "") -> list[dict[str, Any]]:
+        """The requests that fit a route, for assertions; see `AdminClient.asked`."""
+        return self.admin.asked(route, sandbox_id=sandbox_id)
+
     def advance(self, seconds: float) -> None:
         """Moves the service's clock; what falls due has happened on return."""
         self.admin.advance(seconds)

@@ -44,6 +44,8 @@ class Entry:
             create, the command of a process, path and size of a file.
         notes: what was not understood: unknown fields and routes.
         fault: the fault that was injected; empty where none was.
+        run: the run that it belongs to.
+        test: the test that ran when it arrived; empty where none was named.
         about: the sandbox that the request names, not one that it makes; not shown.
         idempotency_key: by which a client says that it asks again; not shown.
     """
@@ -62,6 +64,8 @@ class Entry:
     details: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     fault: str = ""
+    run: str = ""
+    test: str = ""
     about: str = ""
     idempotency_key: str = ""
 
@@ -82,6 +86,8 @@ class Entry:
             "details": self.details,
             "notes": self.notes,
             "fault": self.fault,
+            "run": self.run,
+            "test": self.test,
         }
 
 

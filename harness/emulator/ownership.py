@@ -54,6 +54,10 @@ class Ownership:
         self._enabled = enabled
         self.test_id = ""
 
+    def run_of(self, headers: Mapping[str, str]) -> str:
+        """The run that a request belongs to."""
+        return headers.get(RUN_HEADER) or self._run_id
+
     def stamp(self, asked: NewSandbox, headers: Mapping[str, str]) -> dict[str, str]:
         """The metadata to add to a sandbox that is about to be listed.
 
@@ -67,7 +71,7 @@ class Ownership:
             return {}  # a gateway stands in front and has stamped it already
         now = self._clock.now()
         tags = OwnershipTags(
-            run_id=headers.get(RUN_HEADER) or self._run_id,
+            run_id=self.run_of(headers),
             owner=headers.get(OWNER_HEADER) or self._owner,
             created_at=now,
             expires_at=now + timedelta(seconds=asked.timeout_s),

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -63,7 +64,10 @@ class EmulatorApplication:
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
         )
-        entry.idempotency_key = _header(scope, b"idempotency-key")
+        headers = Headers(scope=scope)
+        entry.idempotency_key = headers.get("idempotency-key", "")
+        ownership = self.service.ownership
+        entry.run, entry.test = ownership.run_of(headers), ownership.test_id
         exchange = Exchange(scope, receive, send, entry)
         try:
             await self._answer(exchange, scope)
@@ -155,11 +159,6 @@ def _id_in(request: Request) -> str:
         return ""
     after = parts[parts.index("sandboxes") + 1 :]
     return after[0].partition("-")[0] if after else ""
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    return next((value.decode("latin-1") for key, value in headers if key == name), "")
 
 
 async def _until_left(exchange: Exchange) -> None:

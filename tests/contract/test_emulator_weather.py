@@ -247,6 +247,23 @@ def test_ledger_tells_what_was_asked_and_no_secret(
     assert create["n"] < start["n"] < write["n"] < read["n"]
 
 
+def test_ledger_says_whose_a_request_was_and_what_was_not_asked(
+    sandbox: Sandbox, e2b_env: E2BEnvironment, emulator: AdminClient, request: pytest.FixtureRequest
+) -> None:
+    """Run and test of each; what a route's pattern finds, and what it does not."""
+    sandbox.commands.run("true")
+    [create] = emulator.asked("POST /v2/sandboxes")
+    assert create["test"] == request.node.nodeid
+    assert create["run"] == create["details"]["metadata"]["harness_run"]
+    assert emulator.asked("DELETE *") == []
+    assert emulator.asked("* /process.Process/*", sandbox_id="another") == []
+    [start] = emulator.asked("* /process.Process/*", sandbox_id=sandbox.sandbox_id)
+    assert emulator.asked("*") == [create, start]
+    headers = {"X-API-Key": e2b_env.api_key.reveal(), "X-Harness-Run": "run-another"}
+    httpx.get(f"{e2b_env.endpoint.env['E2B_API_URL']}/v2/sandboxes", headers=headers)
+    assert [entry["run"] for entry in emulator.asked("GET *")] == ["run-another"]
+
+
 def test_ledger_notes_what_was_not_understood(
     e2b_env: E2BEnvironment, emulator: AdminClient
 ) -> None:

@@ -13,6 +13,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -119,6 +120,24 @@ class AdminClient:
         """Every request since the last reset, in order of arrival."""
         with self._request("GET", "/ledger") as answer:
             return [json.loads(line) for line in answer]
+
+    def asked(self, route: str, *, sandbox_id: str = "") -> list[dict[str, Any]]:
+        """The requests since the last reset that fit, in order; for assertions.
+
+        Args:
+            route: such as "POST /v2/sandboxes", "DELETE /sandboxes/*" or "*".
+            sandbox_id: only requests about this sandbox.
+        """
+        method, _, path = route.partition(" ")
+        return [
+            entry
+            for entry in self.ledger()
+            if (
+                route == "*"
+                or (fnmatchcase(entry["method"], method) and fnmatchcase(entry["path"], path))
+            )
+            and sandbox_id in {"", entry["sandbox_id"]}
+        ]
 
     def now(self) -> str:
         """The service's time, as RFC 3339."""
