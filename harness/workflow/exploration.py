@@ -199,8 +199,10 @@ def _search(exploration: _Exploration, endpoint: Endpoint) -> None:
         try:
             _run_examples(exploration, evaluations)
             exploration.watcher.began(f"to shrink {len(exploration.finds)} finds")
-            for find in exploration.finds.values():
-                _shrink(exploration, evaluations, find)
+            shrunk: set[str] = set()
+            while left := [find for find in exploration.finds.values() if find.fault not in shrunk]:
+                _shrink(exploration, evaluations, left[0])
+                shrunk.add(left[0].fault)
         finally:
             exploration.runs = evaluations.runs
     exploration.watcher.began("to run the smallest pipelines in full")
@@ -254,6 +256,23 @@ def _note(exploration: _Exploration, number: int, shown: Shown) -> list[Differen
     return new
 
 
+def _note_unmasked(
+    exploration: _Exploration, shrinking: Find, sketch: Sketch, shown: Shown
+) -> None:
+    """What a smaller pipeline shows and no drawn one did: a louder fault stood before it."""
+    for fault, difference in shown.faults.items():
+        if fault not in exploration.finds:
+            exploration.finds[fault] = Find(
+                fault=fault,
+                difference=difference,
+                example=shrinking.example,
+                before=shrinking.before,
+                after=sketch,
+                seen_in=0,
+                known=_known(difference, exploration.known),
+            )
+
+
 def _known(difference: Difference, allowances: Sequence[Allowance]) -> Allowance | None:
     """The allowance that accepts it in the library: what its pipelines are called counts not."""
     anywhere = [item for item in allowances if matches(replace(item, pipelines=()), difference)]
@@ -267,7 +286,10 @@ def _shrink(exploration: _Exploration, evaluations: Evaluations, find: Find) -> 
         if find.runs + new > exploration.options.most_runs:
             return None
         find.runs += new
-        return [find.fault in shown.faults for shown in evaluations.shown(sketches)]
+        everything = list(evaluations.shown(sketches))
+        for sketch, shown in zip(sketches, everything, strict=True):
+            _note_unmasked(exploration, find, sketch, shown)
+        return [find.fault in shown.faults for shown in everything]
 
     start = evaluations.smallest(find.fault)
     shrunk = shrink(start, shows, side_by_side=evaluations.jobs)

@@ -30,7 +30,8 @@ class Find:
         example: the number of that pipeline, from 1.
         before: that pipeline.
         after: the smallest one known.
-        seen_in: how many of the drawn pipelines showed it.
+        seen_in: how many of the drawn pipelines showed it; 0 where a louder fault stood
+            before it in all of them, and a smaller pipeline showed it.
         whole: nothing one cut smaller than `after` shows it.
         runs: how many runs its shrinking cost.
         confirmed: whether two local runs and a remote one show it, too; None before that.

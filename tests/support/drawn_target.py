@@ -47,6 +47,7 @@ class Words:
 class DrawnTarget(TableTarget):
     """Says something else in the sandbox for the words `loud`, `lost` and `failing`.
 
+    What `hidden` shows cannot be seen beside `failing`.
     A pipeline with the word `shaky` says something else each time, wherever it runs.
     """
 
@@ -81,4 +82,6 @@ class DrawnTarget(TableTarget):
             seen = replace(seen, events=events("load"))
         if "failing" in words:
             seen = replace(seen, result=failure("it fails there"))
+        elif "hidden" in words:
+            seen = replace(seen, result=failure("another reason"))
         return seen

@@ -83,6 +83,15 @@ def test_find_says_where_it_was_and_how_far_it_shrank(settings: Settings) -> Non
     assert "sandbox: 1: noise" in text
 
 
+def test_divergence_that_a_louder_one_hid_is_found_while_shrinking(settings: Settings) -> None:
+    """Without the louder one, a smaller pipeline shows it: a find of its own, made small, too."""
+    verdict, _ = explore(settings, Words(("failing", "hidden", "plain")))
+    outcomes = {item["remote"]: item for item in finds(verdict) if item["path"] == "outcome"}
+    loud, quiet = outcomes["failed: it fails there"], outcomes["failed: another reason"]
+    assert (loud["seen_in"], quiet["seen_in"], quiet["example"]) == (1, 0, 1)
+    assert {pipeline_of(text) for text in kept(settings).values()} == {"hidden", "failing"}
+
+
 def test_exploration_without_divergence_passes(settings: Settings) -> None:
     """Nothing found is a pass, and no file."""
     verdict, _ = explore(settings, QUIET, Words(("more",)))
