@@ -143,7 +143,7 @@ def serve_command(
     asyncio.run(
         serve(
             options,
-            on_ready=_print_json if as_json else _print_exports,
+            on_ready=_print_json if as_json else lambda running: _print_exports(running, isolation),
             on_request=None if quiet or as_json else _print_request,
         )
     )
@@ -215,7 +215,7 @@ def _print_json(running: Running) -> None:
     print(json.dumps(running.to_json()), flush=True)  # noqa: T201 - the line that callers read
 
 
-def _print_exports(running: Running) -> None:
+def _print_exports(running: Running, isolation: IsolationMode) -> None:
     lines = [f"export {name}={value}" for name, value in running.env.items()]
     if running.proxy_env:
         lines.append("# or, for clients that know only E2B's public names:")
@@ -225,6 +225,12 @@ def _print_exports(running: Running) -> None:
     lines.append(f"export HARNESS_ADMIN_TOKEN={running.admin_token}")
     print("\n".join(lines), flush=True)  # noqa: T201 - what the person pastes
     print("ready; Ctrl-C ends it and every sandbox", file=sys.stderr)  # noqa: T201 - progress
+    # Imported here: a program that waits for its line of JSON does not ask.
+    from harness.emulator.isolation.losses import losses  # noqa: PLC0415
+
+    lost = "".join(f"  {loss}\n" for loss in losses(isolation))
+    if lost:
+        sys.stderr.write(f"not kept apart here (docs/explanation/isolation.md):\n{lost}")
 
 
 def _print_request(entry: Entry) -> None:

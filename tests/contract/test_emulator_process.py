@@ -19,6 +19,8 @@ import httpx
 import pytest
 
 from harness.emulator.attach import Emulator
+from harness.emulator.isolation import IsolationMode
+from harness.emulator.isolation.losses import losses
 from harness.errors import BrokenError, ExitCode
 
 DEADLINE_S = 20.0
@@ -134,6 +136,19 @@ def test_key_is_new_for_each_start_and_in_no_log() -> None:
         ["GET", "/v2/sandboxes", "401"],
     ]
     assert requests[0][-1] == sandbox_id
+
+
+@pytest.mark.parametrize("isolation", list(IsolationMode))
+def test_losses_of_this_isolation_are_told_to_a_person(isolation: IsolationMode) -> None:
+    """Whoever starts it reads what it does not keep apart, and nothing where that is nothing."""
+    with start("--isolation", isolation) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        _, log = process.communicate(timeout=DEADLINE_S)
+    assert [line.strip() for line in log.splitlines() if line.startswith("  ")] == [
+        *losses(isolation)
+    ]
 
 
 def test_port_in_use_is_told_in_three_lines() -> None:
