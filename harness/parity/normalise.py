@@ -9,9 +9,7 @@ still show. No line and no field is ever dropped. What is volatile is declared i
 from __future__ import annotations
 
 import dataclasses
-import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
@@ -19,6 +17,7 @@ from typing import TypeVar, overload
 
 from harness.model.evidence import Evidence, Record
 from harness.model.run import Json
+from harness.parity.collector import uncollected
 from harness.parity.tokens import Normaliser, instant_of
 
 __all__ = ["NormalisedEvidence", "normalise_evidence", "normalize"]
@@ -41,24 +40,8 @@ class NormalisedEvidence:
 
 def normalise_evidence(evidence: Evidence) -> NormalisedEvidence:
     """The evidence with tokens in result, events, metrics, status and file names."""
-    with _uncollected():
+    with uncollected():
         return _normalised(evidence)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collection of cycles.
-
-    Records have none, and the collector would walk over all of them again and again: of a
-    million lines that is a third of the time.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _normalised(evidence: Evidence) -> NormalisedEvidence:

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.model.evidence import Evidence, FileEvidence, FileRole, Record
 from harness.model.run import CollectedArtifacts, ExecResult, ExecutionContext, Json, PipelineCase
 from harness.model.side import Side
+from harness.parity.collector import uncollected
 from harness.targets.osiris.log import read_log
 
 __all__ = ["gather", "read_records"]
@@ -69,13 +70,14 @@ def read_records(path: Path) -> tuple[Record, ...] | None:
     lines = path.read_bytes().split(b"\n")
     if lines and not lines[-1]:
         lines.pop()  # what follows the last line's end is no line
-    return tuple(_record(number, line) for number, line in enumerate(lines, start=1))
+    with uncollected():
+        return tuple(_record(number, line) for number, line in enumerate(lines, start=1))
 
 
 def _record(number: int, line: bytes) -> Record:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
         return Record(line=number, fields=value)
