@@ -3,6 +3,9 @@
 A client with HTTPS_PROXY and SSL_CERT_FILE asks here for a way to `api.e2b.app` or
 `<port>-<sandbox>.e2b.app`, and gets the emulator. TLS is spoken here, then HTTP as at the
 first door. Every other host is refused by name: nothing leaves this machine.
+
+Differs: HTTP/2 is not offered. Every SDK that would speak it asks by ALPN and then speaks
+HTTP/1.1 (e2b 2.63.0 e2b/connection_config.py; e2b for JavaScript 2.51.0 src/undici.ts).
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 A service lists its procedures; what is here reads the messages, calls, and turns
 every failure into the form that the kind of call needs.
+
+Differs: messages are JSON; the binary codec is refused with 415. No SDK sends it (e2b 2.63.0
+e2b/envd/client_shared.py; e2b for JavaScript 2.51.0 sets useBinaryFormat to false).
 """
 
 from __future__ import annotations
