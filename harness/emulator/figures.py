@@ -28,7 +28,7 @@ from harness.emulator.time_steps import step_of, steps
 __all__ = ["Figures", "Sample", "Usage"]
 
 PERIOD_S = 5.0
-MAX_SAMPLES = 17_280  # of one sandbox: a day of them
+MAX_SAMPLES = 4_320  # of one sandbox: six hours of them
 MAX_SANDBOXES = 1_000
 _BUSY_PCT = 0.5  # more than the measuring itself takes
 _LOG = logging.getLogger("harness.emulator")

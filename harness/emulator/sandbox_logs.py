@@ -24,7 +24,7 @@ __all__ = ["Level", "LogEntry", "SandboxLogs"]
 
 RETENTION = timedelta(days=7)
 MAX_ENTRIES = 10_000  # of one sandbox; the oldest go first
-MAX_SANDBOXES = 1_000
+MAX_ALL_ENTRIES = 200_000  # some 100 MB; the sandboxes that were first go first
 _MAX_TEXT = 4096
 # Go writes greater and smaller ones with an exponent.
 _PLAIN_EXPONENTS = range(-4, 6)
@@ -92,6 +92,7 @@ class SandboxLogs:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._entries: OrderedDict[str, deque[LogEntry]] = OrderedDict()
+        self._count = 0
 
     def add(self, sandbox_id: str, level: Level, message: str, **fields: Any) -> None:
         """One more line; a text of more than 4096 characters is cut."""
@@ -104,9 +105,11 @@ class SandboxLogs:
         of_sandbox = self._entries.get(sandbox_id)
         if of_sandbox is None:
             of_sandbox = self._entries[sandbox_id] = deque(maxlen=MAX_ENTRIES)
-            if len(self._entries) > MAX_SANDBOXES:
-                self._entries.popitem(last=False)
+        self._count += len(of_sandbox) < MAX_ENTRIES
         of_sandbox.append(entry)
+        while self._count > MAX_ALL_ENTRIES and len(self._entries) > 1:
+            _, dropped = self._entries.popitem(last=False)
+            self._count -= len(dropped)
 
     def between(self, sandbox_id: str, start: datetime, end: datetime) -> list[LogEntry]:
         """The lines of a sandbox from `start` to `end`, oldest first; none of an unknown one."""
@@ -115,6 +118,7 @@ class SandboxLogs:
     def clear(self) -> None:
         """Forgets every line."""
         self._entries.clear()
+        self._count = 0
 
 
 def _cut(value: Any) -> Any:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from harness.clock import ManualClock
-from harness.emulator.sandbox_logs import MAX_ENTRIES, MAX_SANDBOXES, Level, SandboxLogs
+from harness.emulator.sandbox_logs import MAX_ALL_ENTRIES, MAX_ENTRIES, Level, SandboxLogs
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,14 @@ def test_logs_are_bounded_by_lines_and_by_sandboxes() -> None:
     for number in range(MAX_ENTRIES + 1):
         logs.add("i0", Level.INFO, str(number))
     assert next(entry.message for entry in logs.between("i0", *ever)) == "1"
-    for number in range(1, MAX_SANDBOXES + 1):
-        logs.add(f"i{number}", Level.INFO, "m", command="x" * 5000)
+    for number in range(MAX_ALL_ENTRIES // MAX_ENTRIES):
+        for _ in range(MAX_ENTRIES):
+            logs.add(f"i{number + 1}", Level.INFO, "m")
     assert logs.between("i0", *ever) == []
-    [entry] = logs.between("i1", *ever)
+    assert len(logs.between("i1", *ever)) == MAX_ENTRIES
+    logs.add("last", Level.INFO, "m", command="x" * 5000)
+    assert logs.between("i1", *ever) == []
+    [entry] = logs.between("last", *ever)
     assert str(entry.fields["command"]).endswith("x… (904 more characters)")
     logs.clear()
     assert logs.between("i1", *ever) == []
