@@ -28,14 +28,13 @@ class Pattern:
         anchor: an expression (see `Matcher`) for a part of every match, letters in both cases.
         expression: its group `secret` is what goes; the whole match where it has none.
         kind: of a finding, where it is not the name; it is one if it looks drawn by lot.
-            None for what is right too rarely to be one.
         mask: stands for the secret; made from the name where left out.
     """
 
     name: str
     anchor: bytes
     expression: re.Pattern[bytes]
-    kind: str | None = ""
+    kind: str = ""
     mask: bytes = b""
 
     def redacted(self, data: bytes) -> bytes:
@@ -169,7 +168,7 @@ PATTERNS: tuple[Pattern, ...] = (
             + _REAL
             + rb"(?P<secret>[^\s&;#\"'<>)\]}\\]{8,4096})"
         ),
-        kind=None,
+        kind=ASSIGNED,
         mask=b"***",
     ),
     # "password": "…" in JSON, also escaped, and in Python's repr.

@@ -109,8 +109,6 @@ def _matches(pattern: Pattern, region: bytes) -> Iterator[tuple[str, int, int]]:
     group = "secret" if "secret" in pattern.expression.groupindex else 0
     for match in pattern.expression.finditer(region):
         secret = match[group]
-        if pattern.kind is None:
-            continue
         if pattern.kind:
             if _looks_drawn(secret):
                 yield pattern.kind, *match.span(group)

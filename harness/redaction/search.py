@@ -32,7 +32,7 @@ _BREAKS = b"\r\n"
 # A value that stands here as it is need not be told of encodings around it, too.
 _NEAR = 4096
 # Encodings of which the rest is one, too. In others a field's value may be what is left of text.
-_FRAMED = frozenset({"base64", "compressed", "hex", "json", "xml"})
+_FRAMED = frozenset({"base64", "compressed", "hex", "json", "utf-16", "xml"})
 _BREAK_RUN = re.compile(rb"[\r\n]+")
 
 

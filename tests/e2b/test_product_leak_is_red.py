@@ -80,7 +80,8 @@ def test_product_leak_that_is_new_is_red_and_pasted_it_is_accepted(
     """Exit code 5 with variable, place and side; report refuses; with its entries it passes."""
     accepted = tmp_path / "accepted.toml"
     known = (
-        '[[leak]]\nsecret = "E2B_API_KEY"\ncase = "planted"\nside = "*"\nwhere = "*"\n'
+        '[[leak]]\nsecret = "E2B_API_KEY"\n'  # pragma: allowlist secret
+        'case = "planted"\nside = "*"\nwhere = "*"\n'
         'reason = "the product gives it to each sandbox"\n'
     )
     accepted.write_text(known)

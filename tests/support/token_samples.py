@@ -34,7 +34,7 @@ def samples(seed: int) -> dict[str, list[str]]:
         "openai-key": ["sk-" + "proj-" + of(48)],
         "github-token": ["gh" + "p_" + of(36)],
         "gitlab-token": ["gl" + "pat-" + of(20)],
-        "aws-access-key": ["AK" + "IA" + of(16, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")],
+        "aws-access-key": ["AK" + "IA" + of(16, string.ascii_uppercase + "234567")],
         "azure-storage-key": ["Account" + "Key=" + of(86) + "=="],
         "google-api-key": ["AI" + "za" + of(35)],
         "google-oauth": ["GOC" + "SPX-" + of(28)],

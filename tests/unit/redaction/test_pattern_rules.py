@@ -60,10 +60,9 @@ def test_pattern_rules_each_have_one_sample() -> None:
 def test_pattern_rule_finds_its_sample_wherever_it_stands(
     number: int, sample: str, carrier: str
 ) -> None:
-    """As a finding where the rule is one, and masked in any case."""
+    """As a finding, and masked."""
     rule, text = PATTERNS[number], CARRIERS[carrier].format(sample)
-    if rule.kind is not None:
-        assert (rule.kind or rule.name) in kinds(text)
+    assert (rule.kind or rule.name) in kinds(text)
     assert patterns.redact_patterns(text.encode()) != text.encode()
 
 
@@ -74,7 +73,7 @@ def test_pattern_rule_taken_away_misses_its_sample(
     """Each rule is needed: without it its sample is not found, and not masked in the same way."""
     rule, masked = PATTERNS[number], patterns.redact_patterns(sample.encode())
     use(monkeypatch, without(number))
-    if rule.kind is not None and rule.kind != ASSIGNED:
+    if rule.kind != ASSIGNED:
         assert rule.name not in kinds(sample)
     assert patterns.redact_patterns(sample.encode()) != masked
 
@@ -98,8 +97,6 @@ def test_pattern_rule_with_another_beginning_or_expression_misses_its_sample(
 def test_pattern_rule_refuses_what_stands_for_a_value(number: int, sample: str) -> None:
     """The same form with nothing drawn by lot in it is no finding."""
     rule = PATTERNS[number]
-    if rule.kind is None:
-        return
     by_hand = re.sub(r"[A-Za-z0-9+/]{12,}", lambda run: "x" * len(run[0]), sample)
     assert (rule.kind or rule.name) not in kinds(by_hand)
 
