@@ -68,6 +68,8 @@ class Upstream:
     def __init__(self, endpoint: ApiEndpoint, clock: Clock) -> None:
         self.endpoint = endpoint
         self.time = ServiceTime(clock)
+        self._base = httpx.URL(endpoint.api_url)
+        self._below = urlsplit(endpoint.api_url).path.rstrip("/")
         self._client = httpx.AsyncClient(
             # A proxy of the environment is no way to this very machine.
             trust_env=not endpoint.is_loopback,
@@ -101,9 +103,7 @@ class Upstream:
             dropped |= {b"content-length"}
         request = httpx.Request(
             method,
-            httpx.URL(self.endpoint.api_url).copy_with(
-                raw_path=(urlsplit(self.endpoint.api_url).path.rstrip("/") + target).encode()
-            ),
+            self._base.copy_with(raw_path=(self._below + target).encode()),
             headers=[(name, value) for name, value in headers if name not in dropped],
             content=body,
             extensions={"timeout": _TIMEOUT.as_dict()},
