@@ -282,7 +282,7 @@ class _Bench:
         try:
             with scene.kept():
                 path = fault.plant(scene)
-                spoiled = remote.gathered(target, case, scene.result)
+                spoiled = remote.gathered(target, case, scene.result, scene.collected)
                 return self._compared(name, path, case, (first, second, spoiled), accepting)
         except UnfitError as error:
             return Control(name=name, path="-", trouble=f"the run of {case.name} lacks {error}")

@@ -33,9 +33,15 @@ class Observed:
     collected: CollectedArtifacts
     evidence: Evidence
 
-    def gathered(self, target: Target, case: PipelineCase, result: ExecResult) -> Evidence:
-        """The evidence as the files are now, with another result."""
-        return target.gather(self.side, case, self.context, result, self.collected)
+    def gathered(
+        self,
+        target: Target,
+        case: PipelineCase,
+        result: ExecResult,
+        collected: CollectedArtifacts,
+    ) -> Evidence:
+        """The evidence as the files are now, with another result and other collected values."""
+        return target.gather(self.side, case, self.context, result, collected)
 
 
 def observe(

@@ -83,6 +83,26 @@ def _torn_status(scene: Scene) -> str:
     return "status"
 
 
+def _sent(area: str, name: str, what: Json) -> Callable[[Scene], str]:
+    def plant(scene: Scene) -> str:
+        scene.send(area, name, what)
+        return f"wire/{area}/{name}"
+
+    return plant
+
+
+def _warned(scene: Scene) -> str:
+    """An entry of the log more, by a part of the product that says nothing here."""
+
+    def add(data: bytes) -> bytes:
+        time, _, session, _, _ = data.splitlines()[-1].decode().split(" - ", 4)
+        entry = f"{time} - planted.logger - {session} - WARNING - careful"
+        return data + f"{entry}\n".encode()
+
+    scene.edit(scene.log, add)
+    return "log/planted.logger"
+
+
 RUN_FAULTS: tuple[Fault, ...] = tuple(
     Fault(name=name, plant=plant)
     for name, plant in (
@@ -99,5 +119,8 @@ RUN_FAULTS: tuple[Fault, ...] = tuple(
         ("status with another count", _status("steps_total", lambda count: (count or 0) + 1)),
         ("status with a new field", _status("degraded", lambda _: True)),
         ("status that does not parse", _torn_status),
+        ("variable sent that nobody asked for", _sent("environment", "PLANTED_NAME", "set")),
+        ("file sent that nobody asked for", _sent("files", "planted.csv", 10)),
+        ("warning in the log", _warned),
     )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.model.evidence import Evidence
@@ -52,8 +52,8 @@ class Scene:
         local: Evidence,
     ) -> None:
         self.result = result
+        self.collected = collected
         self.local = local
-        self._collected = collected
         self._logs = collected.logs_dir or context.logs_dir
         self._artifacts = collected.artifacts_dir or self._logs / "artifacts"
         self._before: dict[Path, tuple[bytes, int] | None] = {}
@@ -61,11 +61,11 @@ class Scene:
     @contextmanager
     def kept(self) -> Iterator[Scene]:
         """The scene; on leaving, everything is as it was."""
-        result = self.result
+        result, collected = self.result, self.collected
         try:
             yield self
         finally:
-            self.result = result
+            self.result, self.collected = result, collected
             for path, before in self._before.items():
                 if before is None:
                     path.unlink(missing_ok=True)
@@ -86,8 +86,25 @@ class Scene:
         Raises:
             UnfitError: if there is none.
         """
-        told = self._collected.events_log if name == EVENTS else self._collected.metrics_log
+        told = self.collected.events_log if name == EVENTS else self.collected.metrics_log
         return self._present(told or self._logs / name)
+
+    @property
+    def log(self) -> Path:
+        """The product's own log."""
+        return self._present(self.collected.execution_log or self._logs / "osiris.log")
+
+    def send(self, area: str, name: str, what: Json) -> None:
+        """Has something more been sent to the sandbox.
+
+        Raises:
+            UnfitError: if nobody saw what was sent.
+        """
+        sent = dict(self.collected.wire or {})
+        known = sent.get(area)
+        if not isinstance(known, dict):
+            raise UnfitError(f"{area} as they were seen on the wire")
+        self.collected = replace(self.collected, wire={**sent, area: {**known, name: what}})
 
     def table(self) -> tuple[Path, str]:
         """The first delimited output with rows, and its path in differences.
@@ -95,7 +112,7 @@ class Scene:
         Raises:
             UnfitError: if there is none.
         """
-        root = self._collected.outputs_dir
+        root = self.collected.outputs_dir
         for path in sorted(root.rglob("*.csv")) if root else ():
             if path.is_file() and path.read_bytes().count(b"\n") > 1:
                 return path, f"files/output/{path.relative_to(root or path).as_posix()}"

@@ -52,6 +52,7 @@ def made(root: Path, *, fails: bool) -> tuple[ExecutionContext, ExecResult, Coll
     for name, records in (("events", events), ("metrics", METRICS)):
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (context.logs_dir / f"{name}.jsonl").write_text(lines)
+    (context.logs_dir / "osiris.log").write_text("2026-11-23 06:22:27 - a.b - [s] - INFO - hi\n")
     result = ExecResult(
         success=not fails,
         exit_code=int(fails),
@@ -62,7 +63,11 @@ def made(root: Path, *, fails: bool) -> tuple[ExecutionContext, ExecResult, Coll
     return (
         context,
         result,
-        CollectedArtifacts(outputs_dir=outputs, volatile={"20261123_052258_9ab93595": "<session>"}),
+        CollectedArtifacts(
+            outputs_dir=outputs,
+            volatile={"20261123_052258_9ab93595": "<session>"},
+            wire={"environment": {"A": "set"}, "files": {}},
+        ),
     )
 
 
@@ -99,12 +104,12 @@ def test_fault_is_found_at_its_place_and_undone(
     scene = Scene(*theirs, local)
     with scene.kept():
         path = fault.plant(scene)
-        remote = gathered(theirs[0], scene.result, theirs[2], Side.E2B)
+        remote = gathered(theirs[0], scene.result, scene.collected, Side.E2B)
         found = compare_case(local, local, remote)
     assert [item.path for item in found.differences if item.path.startswith(path)]
     assert found.broken is None
     assert tree(tmp_path) == before
-    assert scene.result == theirs[1]
+    assert (scene.result, scene.collected) == theirs[1:]
     clean = compare_case(local, local, gathered(*theirs, Side.E2B))
     assert clean.differences == ()
 
