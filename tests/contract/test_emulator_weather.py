@@ -254,7 +254,8 @@ def test_ledger_says_whose_a_request_was_and_what_was_not_asked(
     sandbox.commands.run("true")
     [create] = emulator.asked("POST /v2/sandboxes")
     assert create["test"] == request.node.nodeid
-    assert create["run"] == create["details"]["metadata"]["harness_run"]
+    if not request.config.getoption("--e2b-gateway"):  # which stamps a run of its own
+        assert create["run"] == create["details"]["metadata"]["harness_run"]
     assert emulator.asked("DELETE *") == []
     assert emulator.asked("* /process.Process/*", sandbox_id="another") == []
     [start] = emulator.asked("* /process.Process/*", sandbox_id=sandbox.sandbox_id)
