@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ __all__ = ["run_on_workers"]
 
 _FILE = Path(__file__).with_name("each_case.py")
 _TAIL = 12
+_FOR_PYTEST = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 _ERRORS = {kind.__name__: kind for kind in (BrokenError, InterruptedRunError, UsageError)}
 
 
@@ -50,7 +52,7 @@ def run_on_workers(orders: Orders, *, workers: int, take: Callable[[CaseRun], No
         *("--max-worker-restart", str(len(orders.cases))),
         str(_FILE),
     ]
-    with contextlib.redirect_stdout(said):
+    with contextlib.redirect_stdout(said), _without_words_for_pytest():
         code = pytest.main(arguments, plugins=[control])
     if control.trouble is not None:
         raise control.trouble
@@ -62,6 +64,16 @@ def run_on_workers(orders: Orders, *, workers: int, take: Callable[[CaseRun], No
             expected="xdist workers that run every case",
             next_step="run it without workers: -n 0",
         )
+
+
+@contextlib.contextmanager
+def _without_words_for_pytest() -> Iterator[None]:
+    """What a person's environment tells pytest is for their own tests."""
+    kept = {name: os.environ.pop(name) for name in _FOR_PYTEST if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 class _Control:

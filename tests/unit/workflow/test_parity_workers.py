@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,15 @@ def test_workers_come_to_the_verdict_of_one_process(
     assert [check.name for check in together.checks] == list(names)
     assert together.details["differences"] == alone.details["differences"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_the_environment_tells_pytest_is_not_for_the_workers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options for somebody's own tests neither break the run nor are lost."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
+    assert outcomes(run(settings, "a", "b")) == {"a": Outcome.PASSED, "b": Outcome.PASSED}
+    assert os.environ["PYTEST_ADDOPTS"] == "--no-such-option"
 
 
 def test_worker_that_dies_loses_its_case_and_no_other(settings: Settings) -> None:
