@@ -296,6 +296,14 @@ def test_browser_of_another_origin_may_ask_and_read(
     answer = httpx.options(envd, headers={**asking, **to_envd, **wanted})
     assert answer.headers["access-control-allow-headers"] == "x-access-token"
     assert answer.headers["access-control-allow-methods"] == "POST"
+    token = {"X-Access-Token": str(sandbox.connection_config.sandbox_headers["X-Access-Token"])}
+    for kind, method in (("json", "List"), ("connect+json", "Start")):
+        body = b"{}" if kind == "json" else b"\0\0\0\0\2{}"
+        typed = {**origin, **to_envd, **token, "Content-Type": f"application/{kind}"}
+        url = envd.replace("List", method)
+        with httpx.stream("POST", url, headers=typed, content=body) as stream:
+            assert stream.status_code == 200
+            assert stream.headers["access-control-allow-origin"] == "*"
 
 
 def test_request_to_the_api_may_name_a_sandbox_in_its_headers(

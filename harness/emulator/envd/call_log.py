@@ -106,6 +106,7 @@ class _Noted(Response):
 
     def __init__(self, answer: Response, ended: Callable[[], None]) -> None:
         super().__init__(status_code=answer.status_code)
+        self.raw_headers = answer.raw_headers  # the same list: what is added here is sent there
         self._answer = answer
         self._ended = ended
 
