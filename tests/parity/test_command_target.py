@@ -10,13 +10,7 @@ from typing import Any
 
 import pytest
 
-HERE = 'case "$PWD" in /home/user/*) there=1;; *) there=;; esac; '
-FAULTS = {
-    "exit code": ('exit "${there:-0}"', "outcome"),
-    "binary output": (r'[ -z "$there" ] && printf "\377" || printf "\376"', "stdout/lines"),
-    "file content": ('echo "side $there" > f.txt', "files/output/f.txt/lines"),
-    "file mode": ('echo x > f.txt; [ -z "$there" ] || chmod 600 f.txt', "files/output/f.txt/mode"),
-}
+THERE = 'case "$PWD" in /home/user/*) printf "\\376"; chmod 600 f.txt;; *) printf "\\377";; esac'
 
 
 def parity(root: Path, *words: str) -> tuple[int, dict[str, Any], str]:
@@ -47,13 +41,27 @@ def test_program_that_does_the_same_on_both_sides_passes(job: Path) -> None:
     assert [path.name for path in job.iterdir()] == ["input.csv"]
 
 
-@pytest.mark.parametrize("fault", sorted(FAULTS))
-def test_planted_fault_is_found_at_its_place(job: Path, fault: str) -> None:
-    """What the sandbox's side does otherwise is a difference with its path."""
-    script, path = FAULTS[fault]
-    code, verdict, errors = parity(job.parent, "--files", "job", "--", "bash", "-c", HERE + script)
+def test_live_way_finds_what_the_sandbox_does_otherwise(job: Path) -> None:
+    """Through the gateway, with a template: bytes that are no text, and permissions.
+
+    Every other fault is a control: `harness parity controls`.
+    """
+    words = ["--files", "job", "--live-endpoint", "emulator", "--template", "base", "--"]
+    code, verdict, errors = parity(job.parent, *words, "bash", "-c", f"echo x > f.txt; {THERE}")
     assert code == 1, (verdict, errors)
-    assert path in [item["path"] for item in verdict["details"]["differences"]]
+    found = [item["path"] for item in verdict["details"]["differences"]]
+    assert found == ["files/output/f.txt/mode", "stdout/lines"]
+    again = verdict["details"]["differences"][0]["reproduce"]
+    assert "--files job" in again
+    assert "--live-endpoint emulator" in again
+
+
+def test_what_of_the_folder_does_not_go_is_told(job: Path) -> None:
+    """A program may miss it."""
+    (job / "elsewhere").symlink_to("/etc/hostname")
+    code, _, errors = parity(job.parent, "--files", "job", "--list", "--", "true")
+    assert code == 0
+    assert "left out of job: elsewhere (a link with an absolute path)" in errors
 
 
 def test_program_that_is_not_there_is_a_usage_error(job: Path) -> None:

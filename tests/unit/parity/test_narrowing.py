@@ -63,7 +63,7 @@ cells = st.sampled_from([b"", b"1", b"2", b'"x,y"', b'"q""\n"', b'"\n"', b"word"
 rows = st.lists(st.tuples(cells, cells), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(local=rows, remote=rows, chunk=st.sampled_from([3, 7, 1 << 20]), ended=st.booleans())
 def test_narrowed_comparison_says_what_the_whole_one_says(
     tmp_path_factory: pytest.TempPathFactory,
