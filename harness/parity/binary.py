@@ -17,6 +17,8 @@ WINDOW_BYTES = 16
 def compare_bytes(local: Path, remote: Path, place: Place) -> Iterator[Delta]:
     """Where two files part, with a window of bytes in hexadecimal; nothing where they are equal.
 
+    Tolerance: none, every byte counts.
+
     Args:
         local: the local file.
         remote: the remote file.

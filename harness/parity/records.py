@@ -123,6 +123,10 @@ def compare_records(
 ) -> Iterator[Delta]:
     """Where two streams disagree.
 
+    Order: of records as `order` says. Tolerance: none; fields are compared as by
+    `compare_values`, after volatile values have become tokens. A line that does not parse
+    is a difference.
+
     Args:
         local: the local records, normalised; None where the file is missing.
         remote: the same of the remote side.

@@ -60,6 +60,10 @@ def compare_tables(
 ) -> Iterator[Delta]:
     """Where two tables disagree.
 
+    Order: as `order` says. Tolerance: none. NULL is NULL and nothing else; NaN is NaN; -0.0 is
+    not 0.0. Time zones: instants with one are compared as instants, in text it is text.
+    Encoding: delimited text comes as UTF-8, what it was written in is `contents`' to compare.
+
     Args:
         local: the local table.
         remote: the remote table.

@@ -33,6 +33,9 @@ def compare_text(
 ) -> Iterator[Delta]:
     """Where two texts disagree: changed, missing and extra lines, each kind as one delta.
 
+    Order: of lines, always. Tolerance: none; white space and ends of lines count. Encoding:
+    lines are compared by code point.
+
     Args:
         local: the local text, normalised by the caller where it is to be.
         remote: the remote text.

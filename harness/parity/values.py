@@ -73,6 +73,10 @@ def compare_values(
 ) -> Iterator[Delta]:
     """Where two values disagree.
 
+    Order: of lists as `order` says, of an object's keys none. Tolerance: none; 1 is not 1.0
+    and not true. null is null and nothing else; NaN is NaN; -0.0 is not 0.0. Time zones and
+    encoding: text is compared by code point.
+
     Args:
         local: the local value.
         remote: the remote value.
