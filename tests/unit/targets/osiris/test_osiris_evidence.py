@@ -121,3 +121,32 @@ def test_gather_run_that_was_cut_short_is_a_finding(
     )
     holes = CollectedArtifacts(broken="no after-image")
     assert gather(Side.E2B, make_case(), context, result, holes).broken is None
+
+
+def test_gather_tells_what_stayed_in_the_sandbox(
+    tmp_path: Path, context: ExecutionContext, make_case: MakeCase
+) -> None:
+    """An output that did not come back, and an artifact that was not fetched, say so."""
+    outputs, sandbox = tmp_path / "outputs", tmp_path / "sandbox"
+    stayed = sandbox / "session" / context.session_id / "artifacts"
+    for path in (
+        outputs / "came.csv",
+        outputs / "stayed.csv",
+        context.artifacts_dir / "step" / "came.json",
+        stayed / "step" / "came.json",
+        stayed / "step" / "stayed.json",
+        context.logs_dir / "manifest.yaml",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}", encoding="utf-8")
+    collected = CollectedArtifacts(
+        outputs_dir=outputs, sandbox_dir=sandbox, undelivered=frozenset({"stayed.csv"})
+    )
+    evidence = gather(Side.E2B, make_case(), context, PASSED, collected)
+    assert {(file.role, file.path): file.delivered for file in evidence.files} == {
+        (FileRole.OUTPUT, "came.csv"): True,
+        (FileRole.OUTPUT, "stayed.csv"): False,
+        (FileRole.ARTIFACT, "step/came.json"): True,
+        (FileRole.ARTIFACT, "step/stayed.json"): False,
+        (FileRole.RUN, "manifest.yaml"): True,
+    }
