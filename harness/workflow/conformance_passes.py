@@ -146,7 +146,9 @@ class Passes:
             workers=min(self.bench.workers, len(tests)),
             plugins=plugins,
         )
-        return read_results(record), interrupted
+        # A module that cannot be imported is told of in each pass, and is no test.
+        found = {nodeid: r for nodeid, r in read_results(record).items() if nodeid in tests}
+        return found, interrupted
 
 
 def _twin(nodeid: str, result: TestResult | None) -> Check:

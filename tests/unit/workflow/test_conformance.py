@@ -129,6 +129,8 @@ def test_conformance_names_a_module_that_the_sdk_does_not_fit(
     assert outcomes["tests/test_all.py::test_it"].outcome is Outcome.PASSED
     assert outcomes["tests/test_old.py"].outcome is Outcome.NOT_RUN
     assert "NoSuchThing" in outcomes["tests/test_old.py"].reason
+    assert len(found.verdict.checks) == len(outcomes) == 2
+    assert [(row.passed, row.feasible, row.total) for row in found.figures] == [(1, 1, 1)]
 
 
 def test_conformance_with_another_sdk_counts_no_unit_test_that_it_breaks(
