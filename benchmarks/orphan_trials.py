@@ -1,9 +1,9 @@
 """Is a sandbox left, however and wherever its program, or the gateway, is ended?
 
-    python benchmarks/orphan_trials.py --trials 200 --node-modules path/to/node_modules
+    python benchmarks/orphan_trials.py --trials 200
 
 Half of the trials end a real `osiris run --e2b`, the others plain scripts of the
-Python and the JavaScript SDK (all Python where there is no `node_modules/e2b`);
+Python and the JavaScript SDK (all Python where npm cannot install `e2b`);
 `--gateway-kills` of them are added on top. Exit code 1 where one fails.
 """
 
@@ -34,6 +34,8 @@ from orphan_trials import (
 from harness.emulator.attach import Emulator
 from harness.settings import Settings
 from harness.targets.osiris import OsirisTarget
+from harness.workflow.client_environments import NEWEST
+from harness.workflow.versions_clients import npm_environment
 
 WAYS = tuple(way for way in Way if way is not Way.GATEWAY)
 
@@ -43,7 +45,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--gateway-kills", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--node-modules", type=Path)
+    parser.add_argument("--node-modules", type=Path, help="one with e2b, instead of npm's newest")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="where testing_env is")
     told = parser.parse_args()
     settings = Settings.load(root=told.root, environ={})
@@ -96,10 +98,15 @@ def _programs(
         osiris_program(target, settings, folder / "osiris"),
         python_program(target, folder / "python"),
     ]
-    if told.node_modules and (told.node_modules / "e2b").is_dir():
-        programs.append(javascript_program(told.node_modules, folder / "javascript"))
+    if told.node_modules:
+        modules: Path | str = told.node_modules
     else:
-        print("javascript: NOT_RUN, no --node-modules with e2b in it")
+        home = npm_environment(settings, NEWEST)
+        modules = home / "node_modules" if isinstance(home, Path) else home
+    if isinstance(modules, Path) and (modules / "e2b").is_dir():
+        programs.append(javascript_program(modules.resolve(), folder / "javascript"))
+    else:
+        print(f"javascript: NOT_RUN, no package e2b: {modules}")
     return programs
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -113,7 +113,7 @@ def _run_python(client: Client, settings: Settings, place: Path, env: Mapping[st
 def _run_js(client: Client, settings: Settings, place: Path, env: Mapping[str, str]) -> Ran:
     script = _contract(settings, "contract_js") / "contract.mjs"
     by_agent = client.attached_by is Attach.PROXY_AGENT
-    folder = _npm_environment(settings, client.version, [PROXY_AGENT] if by_agent else [])
+    folder = npm_environment(settings, client.version, [PROXY_AGENT] if by_agent else [])
     if isinstance(folder, str):
         check = Check(name="npm", outcome=Outcome.NOT_RUN, reason=folder)
         return Ran(installed="", checks=(check,))
@@ -143,7 +143,7 @@ def _run_js(client: Client, settings: Settings, place: Path, env: Mapping[str, s
     return Ran(installed=str(json.loads(manifest)["version"]), checks=checks)
 
 
-def _npm_environment(settings: Settings, version: str, beside: list[str]) -> Path | str:
+def npm_environment(settings: Settings, version: str, beside: Sequence[str] = ()) -> Path | str:
     """The folder where npm installed that version, or why it could not."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:

@@ -45,7 +45,8 @@ def test_logs_tell_a_sandboxs_life_and_its_processes(sandbox: Sandbox, api: http
         "Filesystem stat",
         "Killing sandbox",
     ]
-    assert [message for message in told if message in in_order] == in_order
+    # Once each: a gateway that stands in front runs a process of its own before the kill.
+    assert [message for message in dict.fromkeys(told) if message in in_order] == in_order
     ended = next(line for line in lines if line.get("event_type") == "process_end")
     assert (ended["stdout_bytes"], ended["stderr_bytes"]) == (5, 2)
     assert ended["process_result"] == {"exited": True, "status": "exit status 0"}

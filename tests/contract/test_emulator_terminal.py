@@ -59,10 +59,12 @@ def test_tutorial_works_as_it_is_written(say: Say, tmp_path: Path) -> None:
     assert say("-c", _program(0)) == "Hello from a file\nuser\ne2b.local\n\n"
     assert "POST    /v2/sandboxes" in say(*harness, "ledger")
     fault = ("POST /v2/sandboxes", "--status", "503", "--times", "2")
-    assert say(*harness, "fault", *fault) == "fault-1\n"
+    fault_id = say(*harness, "fault", *fault).strip()
     say("-c", _program(0))
     told = say(*harness, "faults")
-    assert re.search(r"fault-1 .*struck 2 of 2\n    POST .*3 attempts: 503 503 201; waited", told)
+    assert re.search(
+        rf"{fault_id} .*struck 2 of 2\n    POST .*3 attempts: 503 503 201; waited", told
+    )
     sandbox_id = say("-c", _program(1)).strip()
     assert re.search(rf"{sandbox_id} +base +running", say(*harness, "sandboxes"))
     say(*harness, "advance", "301")
