@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-import numpy as np
-
 __all__ = ["Narrowed", "narrow"]
 
 MAX_RECORDS = 10_000
@@ -138,15 +136,21 @@ class _Walk:
 
 
 def _ends(piece: bytes, *, odd: bool) -> tuple[int, int, bool]:
-    """The ends of records: how many, where the last is, and whether a quote is open behind."""
-    if not odd and _QUOTE not in piece:
-        return piece.count(_LINE_FEED), piece.rfind(_LINE_FEED), False
-    data = np.frombuffer(piece, dtype=np.uint8)
-    quotes = np.cumsum(data == _QUOTE[0], dtype=np.uint8)  # modulo 256 keeps odd and even
-    lines = np.flatnonzero(data == _LINE_FEED[0])
-    ends = lines[(quotes[lines] & 1) == odd]
-    open_behind = bool(quotes[-1] & 1) != odd if len(piece) else odd
-    return len(ends), int(ends[-1]) if len(ends) else -1, open_behind
+    """The ends of records: how many, where the last is, and whether a quote is open behind.
+
+    Args:
+        piece: a piece of a file.
+        odd: whether a quote is open before it.
+    """
+    if _QUOTE not in piece:
+        return (0, -1, True) if odd else (piece.count(_LINE_FEED), piece.rfind(_LINE_FEED), False)
+    outside = piece.split(_QUOTE)[int(odd) :: 2]
+    count = b"".join(outside).count(_LINE_FEED)
+    last = piece.rfind(_LINE_FEED) if count else -1
+    while last >= 0 and (piece.count(_QUOTE, 0, last) % 2 == 1) != odd:
+        # Within quotes: what can be an end stands before the one that opened them.
+        last = piece.rfind(_LINE_FEED, 0, piece.rfind(_QUOTE, 0, last))
+    return count, last, (piece.count(_QUOTE) % 2 == 1) != odd
 
 
 def _record_end(data: _Data, start: int) -> int | None:
@@ -166,7 +170,12 @@ def _record_end(data: _Data, start: int) -> int | None:
 
 
 def _common(mine: bytes, theirs: bytes) -> int:
-    shorter = min(len(mine), len(theirs))
-    left, right = (np.frombuffer(data, dtype=np.uint8, count=shorter) for data in (mine, theirs))
-    apart = left != right
-    return int(apart.argmax()) if apart.any() else shorter
+    """How many of the first bytes are the same."""
+    low, high = 0, min(len(mine), len(theirs))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if mine[low:middle] == theirs[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

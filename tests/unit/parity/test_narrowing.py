@@ -84,3 +84,24 @@ def test_narrowed_comparison_says_what_the_whole_one_says(
         whole = compared(tmp_path_factory.mktemp("whole"), *data)
         patch.setattr(contents, "NARROWED_FROM_BYTES", 0)
         assert compared(tmp_path_factory.mktemp("narrowed"), *data) == whole
+
+
+@given(
+    st.lists(st.sampled_from([b'"', b"\n", b"a", b","]), max_size=30).map(b"".join), st.booleans()
+)
+def test_ends_of_records_are_those_outside_quotes(piece: bytes, odd: bool) -> None:  # noqa: FBT001 - drawn
+    """Counted and placed as by reading one byte after the other."""
+    inside, ends = odd, []
+    for at, byte in enumerate(piece):
+        inside ^= byte == b'"'[0]
+        if byte == b"\n"[0] and not inside:
+            ends.append(at)
+    assert narrowing._ends(piece, odd=odd) == (len(ends), ends[-1] if ends else -1, inside)
+
+
+@given(st.binary(max_size=20), st.binary(max_size=20))
+def test_common_bytes_are_the_same_and_the_next_is_not(mine: bytes, theirs: bytes) -> None:
+    """As far as both go."""
+    common = narrowing._common(mine, theirs)
+    assert mine[:common] == theirs[:common]
+    assert common == min(len(mine), len(theirs)) or mine[common] != theirs[common]
