@@ -36,6 +36,12 @@ ENCODERS: dict[str, Encode] = {
     "HEX": lambda data: binascii.hexlify(data).upper(),
     "gzip": gzip.compress,
     "zlib": zlib.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "hex, separated": lambda data: binascii.hexlify(data, ":"),
+    "python": lambda data: repr(data).encode(),
+    "utf-16": lambda data: data.decode().encode("utf-16-le"),
+    "shell": lambda data: f"echo {shlex.quote(data.decode())}".encode(),
     "json": lambda data: json.dumps({"field": data.decode()}).encode(),
     "url": lambda data: quote(data, safe="").encode(),
     "quoted-printable": lambda data: quopri.encodestring(data, quotetabs=True),
@@ -46,7 +52,7 @@ COMPRESSORS: dict[str, Encode] = {
     "lzma": lzma.compress,
     "zlib": zlib.compress,
 }
-BINARY = {"gzip", "zlib"}
+BINARY = {"bzip2", "gzip", "utf-16", "xz", "zlib"}
 SURROUNDINGS: dict[str, Encode] = {
     "nothing": lambda data: data,
     "a log": lambda data: b"2026-01-01 INFO run\nfound " + data + b" there\nend",
@@ -67,7 +73,7 @@ def chains(depth: int) -> list[tuple[str, ...]]:
         chain
         for chain in itertools.product(ENCODERS, repeat=depth)
         if not any(
-            inner in BINARY and outer in {"json", "quoted-printable"}
+            inner in BINARY and outer in {"json", "utf-16", "shell"}
             for inner, outer in itertools.pairwise(chain)
         )
     ]
