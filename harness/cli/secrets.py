@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.cli.verdicts import print_verdicts
+from harness.redaction.git_objects import ACCEPTED_HISTORY, accept_history
 from harness.redaction.repository import BASELINE, write_baseline
 from harness.reports.sarif import write_sarif
 from harness.settings import Settings
@@ -77,11 +78,22 @@ def scan(
 
 
 @app.command()
-def baseline() -> None:
+def baseline(
+    *,
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history", help="Also what they find in git's history, in .secrets.history."
+        ),
+    ] = False,
+) -> None:
     """Accepts everything that the detectors find in the repository now, in .secrets.baseline."""
     settings = Settings.load()
     accepted = write_baseline(settings.root)
     sys.stdout.write(f"{BASELINE}: {accepted} accepted; look at each before you commit it\n")
+    if history:
+        accepted = accept_history(settings.root)
+        sys.stdout.write(f"{ACCEPTED_HISTORY}: {accepted} accepted; look at each, too\n")
 
 
 def _print(found: SecretScan, settings: Settings) -> None:

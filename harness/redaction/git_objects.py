@@ -11,20 +11,27 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import BrokenError, NotRunError
+from harness.model.finding import Finding
 from harness.redaction.patterns import FULL_OF_EXAMPLES
 from harness.redaction.scan import Scanner, ScanResult, Unread
 
-__all__ = ["git_output", "scan_history", "scan_staged"]
+__all__ = ["ACCEPTED_HISTORY", "accept_history", "git_output", "scan_history", "scan_staged"]
 
 MAX_BLOB_BYTES = 64 * 1024 * 1024
+ACCEPTED_HISTORY = ".secrets.history"
 _BLOB = b"blob"
+_HEADER = """\
+# What detectors find in git's history and somebody has looked at: kind, then where. A blob never
+# changes, so neither does what is accepted. Made by: harness secrets baseline --history
+"""
 
 
 def scan_history(root: Path, scanner: Scanner) -> ScanResult:
     """Scans every blob that a commit of any branch, tag or stash holds, and each commit's message.
 
     Connection strings are left to the detectors with a baseline: history is full of examples.
-    Findings name the path under which the blob was committed, and the blob.
+    Findings name the path under which the blob was committed, and the blob. What detectors
+    find and `.secrets.history` lists is accepted; a known value never is.
 
     Raises:
         NotRunError: if the folder is in no git repository, or git is missing.
@@ -36,8 +43,40 @@ def scan_history(root: Path, scanner: Scanner) -> ScanResult:
         oid, _, name = line.decode("utf-8", "surrogateescape").partition(" ")
         names.setdefault(oid, name)
     result = _scanned(root, scanner, {oid: name or "commit" for oid, name in names.items()})
-    result.findings = [f for f in result.findings if f.kind not in FULL_OF_EXAMPLES]
+    accepted = _accepted(root / ACCEPTED_HISTORY)
+    known = {secret.name for secret in scanner.known.strong} | {*scanner.known.weak}
+    result.findings = [
+        finding
+        for finding in result.findings
+        if finding.kind not in FULL_OF_EXAMPLES
+        and (finding.kind in known or _entry(finding) not in accepted)
+    ]
     return result
+
+
+def accept_history(root: Path) -> int:
+    """Accepts everything that the detectors find in history now, and tells how many that are.
+
+    Raises:
+        NotRunError: if the folder is in no git repository, or git is missing.
+        BrokenError: if git ends before everything was read.
+    """
+    path = root / ACCEPTED_HISTORY
+    found = {_entry(finding) for finding in scan_history(root, Scanner(())).findings}
+    entries = sorted(found | _accepted(path))
+    path.write_text(_HEADER + "".join(f"{entry}\n" for entry in entries), encoding="utf-8")
+    return len(entries)
+
+
+def _accepted(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+def _entry(finding: Finding) -> str:
+    return f"{finding.kind} {finding.path}"
 
 
 def scan_staged(root: Path, scanner: Scanner) -> ScanResult:

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import NotRunError
-from harness.redaction.git_objects import scan_history, scan_staged
+from harness.redaction.git_objects import (
+    ACCEPTED_HISTORY,
+    accept_history,
+    scan_history,
+    scan_staged,
+)
 from harness.redaction.scan import Scanner
+from harness.redaction.self_test import DETECTABLE
 from harness.secret_values import Secret
 
 TOKEN = "tok-" + "7f3a9c" * 4
@@ -59,3 +65,21 @@ def test_scan_history_outside_of_a_repository_is_not_run(tmp_path: Path) -> None
     """No repository is no clean repository."""
     with pytest.raises(NotRunError):
         scan_history(tmp_path, SCANNER)
+
+
+def test_accept_history_accepts_what_detectors_found_and_no_known_value(repository: Path) -> None:
+    """Looked at once, a fake in an old commit is silent; a new one and a known value are not."""
+    fake, other = DETECTABLE["github-token"], DETECTABLE["e2b-key"]
+    (repository / "old.txt").write_text(f"{fake}\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "a fake")
+    assert [f.kind for f in scan_history(repository, Scanner(())).findings] == ["github-token"]
+    assert accept_history(repository) == 1
+    assert fake not in (repository / ACCEPTED_HISTORY).read_text()
+    assert scan_history(repository, Scanner(())).findings == []
+    known = Scanner([Secret("github-token", fake)])
+    assert [f.kind for f in scan_history(repository, known).findings] == ["github-token"]
+    (repository / "new.txt").write_text(f"{other}\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "another")
+    assert [f.kind for f in scan_history(repository, Scanner(())).findings] == ["e2b-key"]
