@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import os
 from typing import Any
 
@@ -17,7 +18,13 @@ __all__ = ["pytest_configure"]
 
 def pytest_configure() -> None:
     """Has each call of the SDK take the proxy of the environment, unless it names one."""
-    config = importlib.import_module("e2b.connection_config").ConnectionConfig
+    _take_proxy("e2b.connection_config", "ConnectionConfig")
+    if importlib.util.find_spec("e2b.volume") is not None:
+        _take_proxy("e2b.volume.connection_config", "VolumeConnectionConfig")
+
+
+def _take_proxy(module: str, name: str) -> None:
+    config = getattr(importlib.import_module(module), name)
     configure = config.__init__
 
     @functools.wraps(configure)
