@@ -36,6 +36,8 @@ SESSION = "secret-scan"
 SESSION_OF_PATHS = "secret-scan-paths"
 # Built from packages, and by far the largest part of testing_env: nothing of a run is in them.
 BUILT = ("environments", "envs", "templates")
+# Its folders are environments, too; the files beside them are of runs.
+_CLIENTS = "clients"
 _SELF_TEST = "self-test"
 _REAL_VALUES = "real values"
 _PRODUCT = "product"
@@ -229,11 +231,14 @@ def _repository(settings: Settings, scanner: Scanner, digest_key: bytes) -> _Are
 def _testing_env(settings: Settings, scanner: Scanner) -> _Area:
     folder, result = settings.testing_env, ScanResult()
     built = [folder / name for name in BUILT if (folder / name).is_dir()]
+    clients = [path for path in (folder / _CLIENTS).glob("*/") if not path.is_symlink()]
     if folder.is_dir():
         scanner.scan_folder(
-            folder, result, prefix="testing_env/", exclude={*built, *_env_files(settings)}
+            folder, result, prefix="testing_env/", exclude={*built, *clients, *_env_files(settings)}
         )
     notes = [f"testing_env/{path.name}: packages that were built, not scanned" for path in built]
+    if clients:
+        notes.append(f"testing_env/{_CLIENTS}/*: packages that were built, not scanned")
     return _area("testing_env", result, empty="nothing under testing_env yet", notes=notes)
 
 

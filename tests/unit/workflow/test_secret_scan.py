@@ -116,9 +116,13 @@ def test_scan_secrets_built_environments_are_named_not_scanned(project: Path) ->
         folder = project / "testing_env" / name
         folder.mkdir()
         (folder / "x").write_text(KEY)
+    (project / "testing_env" / "clients" / "e2b-1").mkdir(parents=True)
+    (project / "testing_env" / "clients" / "e2b-1" / "x").write_text(KEY)
     scan = run(project)
     assert scan.findings == ()
-    assert sum("not scanned" in note for note in scan.notes) == 3
+    assert sum("not scanned" in note for note in scan.notes) == 4
+    (project / "testing_env" / "clients" / "baseline.json").write_text(KEY)
+    assert [f.path for f in run(project).findings] == ["testing_env/clients/baseline.json"]
 
 
 def test_scan_secrets_tracked_env_file_is_a_leak(project: Path) -> None:
