@@ -1,8 +1,9 @@
 """How fast the scan and the stream filter are, next to detect-secrets and betterleaks.
 
-`python benchmarks/secrets_speed.py` makes a log of `--mib` (200) and a folder of 10,000
-small files, and prints throughput per core and peak memory, each scan in a process of
-its own. detect-secrets gets 1 MiB of the log and betterleaks 20 MiB, for they are slow.
+`python benchmarks/secrets_speed.py` makes a log of `--mib` (200), a Parquet and a SQLite file
+of `--table-mib` (300) and a folder of 10,000 small files, and prints throughput per core and
+peak memory, each scan in a process of its own. detect-secrets gets 1 MiB of the log and
+betterleaks 20 MiB, for they are slow.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import multiprocessing
 import random
 import resource
 import shutil
+import sqlite3
 import string
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from harness.redaction import Redactor, StreamFilter
@@ -91,6 +94,28 @@ def filter_stream(path: Path) -> None:
     stream.close()
 
 
+def large_parquet(path: Path, mebibytes: int) -> Path:
+    """By a process of its own, that its memory is not counted here."""
+    columns = "hash(i)::VARCHAR || hash(i * 7) AS a, uuid()::VARCHAR AS b, md5(i::VARCHAR) AS c"
+    query = (
+        f"COPY (SELECT i, {columns} FROM range({mebibytes * 11_000}) r(i)) "  # noqa: S608 - ours
+        f"TO '{path}' (FORMAT parquet, COMPRESSION snappy)"
+    )
+    code = "import duckdb, sys; duckdb.execute('SET threads = 1'); duckdb.execute(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, query], check=True)
+    return path
+
+
+def large_sqlite(path: Path, mebibytes: int) -> Path:
+    filler = "a row of a table with words in it " * 7
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE t (id INTEGER, a TEXT)")
+        rows = ((number, f"{number} {filler}") for number in range(mebibytes * 4100))
+        database.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        database.commit()
+    return path
+
+
 def scan_folder(path: Path) -> None:
     result = ScanResult()
     Scanner(secrets()).scan_folder(path, result)
@@ -144,19 +169,29 @@ def _log(path: Path, mebibytes: int) -> Path:
     return path
 
 
+def _mebibytes(path: Path) -> int:
+    return path.stat().st_size // MIB
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, default=200)
-    size = parser.parse_args().mib
+    parser.add_argument("--table-mib", type=int, default=300)
+    options = parser.parse_args()
+    size, table = options.mib, options.table_mib
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         log = _log(root / "run.log", size)
+        parquet = large_parquet(root / "run.parquet", table)
+        sqlite = large_sqlite(root / "run.sqlite", table)
         rows: list[tuple[str, Callable[[Path], None], Path, int, str]] = [
             ("one pass, every form of every value", search_once, log, size, ">= 300"),
             ("all passes: joined lines, layers to 3", search_all_passes, log, size, ">= 120"),
             ("the whole scan, known values", scan_known, log, size, ">= 120"),
             ("the whole scan with detectors", scan_all, log, size, ""),
             ("stream filter", filter_stream, log, size, ">= 100"),
+            (f"Parquet of {_mebibytes(parquet)} MiB", scan_known, parquet, _mebibytes(parquet), ""),
+            (f"SQLite of {_mebibytes(sqlite)} MiB", scan_known, sqlite, _mebibytes(sqlite), ""),
             ("detect-secrets", detect_secrets, _log(root / "1.log", 1), 1, ""),
             ("betterleaks", betterleaks, _log(root / "20.log", 20), 20, ""),
         ]

@@ -33,7 +33,7 @@ from harness.redaction.redact import Redactor
 from harness.redaction.scan_result import ScanLimits, ScanResult, Unread
 from harness.redaction.search import SEARCH_MARKS
 from harness.redaction.sighting import Sight
-from harness.redaction.views import MAX_VIEWED_BYTES, UnreadableViewError, has_view, view_of
+from harness.redaction.views import UnreadableViewError, as_file, has_view, view_of
 from harness.secret_values import Secret
 
 __all__ = ["ScanLimits", "ScanResult", "Scanner", "Unread"]
@@ -205,7 +205,7 @@ class Scanner:
                 if inner_kind is not None:
                     self._scan_archive(inner_kind, member, inner, result, budget, depth=depth + 1)
                 else:
-                    self._scan_member(member, inner, result, budget)
+                    self._scan_member(member, inner, result)
         except BudgetExceededError:
             mebibytes = self._limits.unpacked_bytes // 1024**2
             reason = f"holds more than {mebibytes} MiB unpacked"
@@ -213,25 +213,24 @@ class Scanner:
         except UnreadableArchiveError as error:
             result.unread.append(Unread(path=self._safe(shown), reason=str(error)))
 
-    def _scan_member(
-        self, member: io.BufferedReader, shown: str, result: ScanResult, budget: Budget
-    ) -> None:
+    def _scan_member(self, member: io.BufferedReader, shown: str, result: ScanResult) -> None:
         head = member.peek(HEAD_BYTES)[:HEAD_BYTES]
         if not has_view(head):
             self.scan_stream(member, result, shown=shown)
             return
-        content = io.BytesIO(member.read(min(budget.left_bytes, MAX_VIEWED_BYTES) + 1))
-        self._scan_view(head, content, shown, result)
-        content.seek(0)
-        self.scan_stream(content, result, shown=shown)
+        with as_file(member) as content:
+            self._scan_view(head, content, shown, result)
+            content.seek(0)
+            self.scan_stream(content, result, shown=shown)
 
     def _scan_view(self, head: bytes, stream: IO[bytes], shown: str, result: ScanResult) -> None:
         """A file whose format hides what is in it (Parquet, SQLite, pickle) is read by format."""
         if not has_view(head):
             return
         try:
-            for part, text in view_of(head, stream):
-                self.scan_stream(io.BytesIO(text), result, shown=f"{shown}!{part}")
+            with as_file(stream) as content:
+                for part, text in view_of(head, content):
+                    self.scan_stream(io.BytesIO(text), result, shown=f"{shown}!{part}")
         except UnreadableViewError as error:
             result.unread.append(Unread(path=self._safe(shown), reason=str(error)))
 

@@ -1,26 +1,35 @@
 """Formats that hide what is in them: Parquet, SQLite and pickle, read as text.
 
 Parquet compresses and splits its columns, SQLite splits long values over pages, a
-pickle splits long ones into frames. Each is read by its format; a pickle is taken
-apart and never loaded. What is not readable is said, for then it was not searched.
+pickle splits long ones into frames. Each is read by its format, from the file itself and
+row by row, so that its size costs no memory; a pickle is taken apart and never loaded.
+What is not readable is said, for then it was not searched.
 """
 
 from __future__ import annotations
 
-import os
 import pickletools
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from typing import IO
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from typing import IO, cast
 
 import duckdb
 
-__all__ = ["MAX_VIEWED_BYTES", "UnreadableViewError", "has_view", "view_of"]
+__all__ = ["UnreadableViewError", "as_file", "has_view", "view_of"]
 
-MAX_VIEWED_BYTES = 256 * 1024 * 1024
-_ROWS = 1000
-_CHUNK_BYTES = 1024 * 1024
+_ROWS = 100
+_PORTION_BYTES = 1024 * 1024
+_CELL_COST_BYTES = 64  # in memory, besides its text
+_MAX_CELL_BYTES = 16 * 1024 * 1024  # of SQLite, which reads a cell whole
+_MAX_ARGUMENT_BYTES = 4 * 1024 * 1024
+_MEBIBYTE = 1024 * 1024
+# Where a row group is larger, its columns are read one after the other.
+_WHOLE_ROWS_BYTES = 8 * _MEBIBYTE
+# DuckDB unpacks a page at once, and keeps what stands beside it.
+_MIN_MEMORY_BYTES, _MAX_MEMORY_BYTES, _MEMORY_FACTOR = 36 * _MEBIBYTE, 512 * _MEBIBYTE, 3
 _SEPARATOR = b"\n"
 _PICKLE_PROTOCOLS = range(2, 6)
 _FIRST_OPCODES = b"\x95(])}cXUVKGMNI.\x8c\x8b\x8e\x8d\x8f\x88\x89\x80"
@@ -35,12 +44,30 @@ def has_view(head: bytes) -> bool:
     return _reader(head) is not None
 
 
+@contextmanager
+def as_file(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The stream if it is a file; else a temporary file with what is left of it.
+
+    The temporary one can be read by its owner alone, and is deleted at the end.
+    """
+    try:
+        stream.fileno()
+    except OSError:  # of a stream that is no file
+        with tempfile.NamedTemporaryFile(prefix="scanned-") as copy:
+            shutil.copyfileobj(stream, copy, _PORTION_BYTES)
+            copy.flush()
+            copy.seek(0)
+            yield copy
+    else:
+        yield stream
+
+
 def view_of(head: bytes, stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     """The texts in a file, in portions, each with the name of the part that it is of.
 
     Args:
         head: the first bytes.
-        stream: the file, from its beginning.
+        stream: the file, from its beginning; see `as_file`.
 
     Raises:
         UnreadableViewError: if it cannot be read to its end.
@@ -60,76 +87,137 @@ def _reader(head: bytes) -> Callable[[IO[bytes]], Iterator[tuple[str, bytes]]] |
     return None
 
 
-def _content(stream: IO[bytes]) -> bytes:
-    content = stream.read(MAX_VIEWED_BYTES + 1)
-    if len(content) > MAX_VIEWED_BYTES:
-        raise UnreadableViewError(f"more than {MAX_VIEWED_BYTES // 1024**2} MiB, not read")
-    return content
+def _path_of(stream: IO[bytes]) -> str:
+    """The open file, whatever stands at its path by now."""
+    return f"/proc/self/fd/{stream.fileno()}"
 
 
 def _parquet(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    # A file in memory alone: what is searched is not written to a disk again.
-    descriptor = os.memfd_create("scanned", os.MFD_CLOEXEC)
+    path = _path_of(stream)
     try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(_content(stream))
-        path = f"/proc/self/fd/{descriptor}"
-        with closing(duckdb.connect(config={"threads": 1})) as database:
-            database.execute("SET memory_limit = '512MB'")
-            rows = database.execute("SELECT COLUMNS(*)::VARCHAR FROM read_parquet(?)", [path])
-            yield from _rows("table", rows.fetchmany)
+        with closing(duckdb.connect(config={"threads": 1, "temp_directory": ""})) as database:
+            sizes = database.execute(
+                "SELECT max(size), max(largest) FROM (SELECT sum(total_uncompressed_size) AS size, "
+                "max(total_uncompressed_size) AS largest FROM parquet_metadata(?) "
+                "GROUP BY row_group_id)",
+                [path],
+            ).fetchone()
+            group_bytes, column_bytes = (size or 0 for size in sizes or (0, 0))
+            memory = max(_MIN_MEMORY_BYTES, column_bytes * _MEMORY_FACTOR)
+            database.execute("SET enable_progress_bar = false")
+            database.execute(f"SET memory_limit = '{min(memory, _MAX_MEMORY_BYTES)}B'")
+            selected = {"table": "COLUMNS(*)"}
+            if group_bytes > _WHOLE_ROWS_BYTES:
+                described = database.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path])
+                names = [str(column[0]) for column in described.fetchall()]
+                selected = {f"column {name}": _quoted(name) for name in names}
+            for part, columns in selected.items():
+                query = f"SELECT {columns}::VARCHAR FROM read_parquet(?)"  # noqa: S608 - quoted
+                yield from _portions(part, _fetched(database.execute(query, [path]).fetchmany))
             metadata = database.execute("SELECT key, value FROM parquet_kv_metadata(?)", [path])
-            yield from _rows("metadata", metadata.fetchmany)
+            yield from _portions("metadata", _fetched(metadata.fetchmany))
+    except duckdb.OutOfMemoryException as error:
+        mebibytes = _MAX_MEMORY_BYTES // _MEBIBYTE
+        raise UnreadableViewError(f"Parquet that needs more than {mebibytes} MiB") from error
     except duckdb.Error as error:
         raise UnreadableViewError(f"damaged Parquet: {_first_line(error)}") from error
-    finally:
-        os.close(descriptor)
 
 
 def _sqlite(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    content = _content(stream)
-    # One in write-ahead mode cannot be opened in memory; bytes 18 and 19 say the mode.
-    content = content[:18] + b"\x01\x01" + content[20:]
+    # Immutable: no lock is taken, nothing is written beside it, write-ahead mode or not.
+    uri = f"file:{_path_of(stream)}?mode=ro&immutable=1"
     try:
-        with closing(sqlite3.connect(":memory:")) as database:
-            database.deserialize(content)
+        with closing(sqlite3.connect(uri, uri=True)) as database:
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL_BYTES)
             database.text_factory = bytes
             tables = database.execute("SELECT name, type FROM sqlite_master").fetchall()
-            yield from _rows("schema", database.execute("SELECT * FROM sqlite_master").fetchmany)
+            yield from _portions("schema", database.execute("SELECT * FROM sqlite_master"))
             for name, kind in tables:
                 if kind == b"table":
-                    quoted = name.decode("utf-8", "replace").replace('"', '""')
-                    rows = database.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608 - quoted
-                    yield from _rows(quoted, rows.fetchmany)
+                    text = name.decode("utf-8", "replace")
+                    rows = database.execute(f"SELECT * FROM {_quoted(text)}")  # noqa: S608 - quoted
+                    yield from _portions(text, rows)
+    except sqlite3.DataError as error:
+        mebibytes = _MAX_CELL_BYTES // _MEBIBYTE
+        raise UnreadableViewError(f"SQLite with a value of more than {mebibytes} MiB") from error
     except sqlite3.Error as error:
         raise UnreadableViewError(f"damaged SQLite: {_first_line(error)}") from error
 
 
-def _rows(
-    part: str, fetch: Callable[[int], list[tuple[object, ...]]]
-) -> Iterator[tuple[str, bytes]]:
-    first = 1
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _fetched(fetch: Callable[[int], list[tuple[object, ...]]]) -> Iterator[tuple[object, ...]]:
     while rows := fetch(_ROWS):
-        cells = (_bytes(cell) for row in rows for cell in row if cell is not None)
+        yield from rows
+
+
+def _portions(part: str, rows: Iterable[tuple[object, ...]]) -> Iterator[tuple[str, bytes]]:
+    cells: list[bytes] = []
+    first, size = 1, 0
+    for number, row in enumerate(rows, start=1):
+        for cell in row:
+            if cell is not None:
+                cells.append(_bytes(cell))
+                size += len(cells[-1]) + _CELL_COST_BYTES
+        if size > _PORTION_BYTES:
+            yield f"{part} from row {first}", _SEPARATOR.join(cells)
+            cells, first, size = [], number + 1, 0
+    if cells:
         yield f"{part} from row {first}", _SEPARATOR.join(cells)
-        first += len(rows)
 
 
 def _bytes(cell: object) -> bytes:
     return cell if isinstance(cell, bytes) else str(cell).encode("utf-8", "surrogateescape")
 
 
+class _Passed(bytes):
+    """Bytes that were passed over; they tell their number, for the opcodes' reader asks."""
+
+    size = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class _ShortReads:
+    """A pickle without its longest arguments, which stand in one piece in the file's bytes."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        if size <= _MAX_ARGUMENT_BYTES:
+            return self._stream.read(size)
+        passed = _Passed()
+        while passed.size < size:
+            piece = self._stream.read(min(size - passed.size, _PORTION_BYTES))
+            if not piece:
+                break
+            passed.size += len(piece)
+        return passed
+
+    def readline(self) -> bytes:
+        return self._stream.readline(_MAX_ARGUMENT_BYTES)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
 def _pickle(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     """The texts of a pickle's opcodes; nothing of it is executed."""
     texts: list[bytes] = []
     size = 0
+    # It asks for no more of a stream than this has.
+    content = cast("IO[bytes]", _ShortReads(stream))
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
+        for opcode, argument, _ in pickletools.genops(content):
             if isinstance(argument, str | bytes | bytearray):
                 text = argument if isinstance(argument, str) else bytes(argument)
                 texts.append(_bytes(text))
                 size += len(texts[-1])
-            if size > _CHUNK_BYTES:
+            if size > _PORTION_BYTES:
                 yield "opcodes", _SEPARATOR.join(texts)
                 texts, size = [], 0
             if opcode.name == "STOP":

@@ -81,3 +81,73 @@ def test_views_pickle_is_never_loaded(tmp_path: Path) -> None:
 
     assert {f.kind for f in scanned(pickle.dumps(Bomb())).findings} == {"TOKEN"}
     assert not (tmp_path / "loaded").exists()
+
+
+def kinds(content: bytes) -> set[str]:
+    result = scanned(content)
+    assert not result.incomplete
+    return {finding.kind for finding in result.findings}
+
+
+@pytest.mark.parametrize("value", [TOKEN, "clean"])
+def test_views_parquet_of_large_row_groups_is_read_by_column(value: str, tmp_path: Path) -> None:
+    """Also a column with an odd name, and the last row of the last group."""
+    path = tmp_path / "x.parquet"
+    query = (
+        "COPY (SELECT i, repeat(md5(i::VARCHAR), 4) AS filler, "  # noqa: S608 - both are ours
+        f'CASE i WHEN 99999 THEN \'{value}\' END AS "it\'s ""odd""" '
+        f"FROM range(100000) r(i)) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+    )
+    duckdb.execute(query)
+    assert kinds(path.read_bytes()) == ({"TOKEN"} if value == TOKEN else set())
+
+
+def test_views_sqlite_in_write_ahead_mode_is_read_and_left_as_it_is(tmp_path: Path) -> None:
+    """A file on the disk is opened without a lock, and nothing appears beside it."""
+    path = tmp_path / "x.sqlite"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE t (x)")
+    database.execute("INSERT INTO t VALUES (?)", [("y" * 4060) + TOKEN + "z" * 9000])
+    database.commit()
+    database.close()
+    before, result = path.read_bytes(), ScanResult()
+    SCANNER.scan_file(path, result, shown="x.sqlite")
+    assert {finding.kind for finding in result.findings} == {"TOKEN"}
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (before, [path])
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sqlite"])
+def test_views_truncated_file_is_incomplete(kind: str, tmp_path: Path) -> None:
+    """Half of one on the disk is said, too; the whole one is complete."""
+    content = MAKERS[kind](tmp_path, TOKEN)
+    path = tmp_path / "half"
+    for part, complete in ((content, True), (content[: len(content) // 2], False)):
+        path.write_bytes(part)
+        result = ScanResult()
+        SCANNER.scan_file(path, result, shown="half")
+        assert (not result.incomplete) is complete
+        assert all("damaged" in unread.reason for unread in result.incomplete)
+
+
+def test_views_sqlite_value_too_long_for_memory_is_named(tmp_path: Path) -> None:
+    """One of 17 MiB is not read, and the scan says that it is incomplete."""
+    (unread,) = scanned(sqlite(tmp_path, "y" * (17 * 1024 * 1024))).incomplete
+    assert unread.reason == "SQLite with a value of more than 16 MiB"
+
+
+def test_views_pickle_long_argument_hides_nothing() -> None:
+    """A value in five MiB of text is found, and one that follows them."""
+    filler = "filler " * 750_000
+    assert kinds(pickle.dumps([filler + TOKEN])) == {"TOKEN"}
+    assert kinds(pickle.dumps([filler, {"a": [TOKEN]}])) == {"TOKEN"}
+    assert kinds(pickle.dumps([filler, bytearray(filler.encode()), "clean"])) == set()
+
+
+def test_views_temporary_copies_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken out of an archive to be read leaves nothing behind."""
+    packed = gzip.compress(sqlite(tmp_path, TOKEN))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    assert kinds(packed) == {"TOKEN"}
+    assert not any((tmp_path / "temporary").iterdir())
