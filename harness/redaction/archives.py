@@ -7,6 +7,7 @@ an archive in an archive without end takes more memory or time than it may.
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -93,8 +94,8 @@ class _Charged(io.RawIOBase):
         return len(data)
 
 
-def archive_kind(head: bytes) -> str | None:
-    """The format by its first 512 bytes; None for what is no archive."""
+def archive_kind(head: bytes, name: str = "") -> str | None:
+    """The format by its first 512 bytes, brotli's by its name; None for what is no archive."""
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
@@ -102,7 +103,17 @@ def archive_kind(head: bytes) -> str | None:
         return "bzip2"
     if _ZLIB.match(head) and _inflates(head):
         return "zlib"
-    return "tar" if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar" else None
+    if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
+        return "tar"
+    return "brotli" if name.endswith(".br") and not _is_text(head) else None
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
 
 
 def _inflates(head: bytes) -> bool:

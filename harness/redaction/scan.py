@@ -166,7 +166,7 @@ class Scanner:
         head = stream.read(HEAD_BYTES)
         stream.seek(0)
         inside, outside = ScanResult(), ScanResult()
-        kind = archive_kind(head)
+        kind = archive_kind(head, shown)
         if kind is not None:
             budget = Budget(self._limits.unpacked_bytes)
             self._scan_archive(kind, stream, shown, inside, budget, depth=1)
@@ -201,7 +201,7 @@ class Scanner:
             for name, member in members(kind, stream, budget):
                 inner = f"{shown}!{name}"
                 self._scan_name(inner, result)
-                inner_kind = archive_kind(member.peek(HEAD_BYTES)[:HEAD_BYTES])
+                inner_kind = archive_kind(member.peek(HEAD_BYTES)[:HEAD_BYTES], inner)
                 if inner_kind is not None:
                     self._scan_archive(inner_kind, member, inner, result, budget, depth=depth + 1)
                 else:

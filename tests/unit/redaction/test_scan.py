@@ -338,6 +338,24 @@ def test_scan_kind_of_archive_that_is_not_unpacked_is_incomplete() -> None:
     assert "zstd is not unpacked here" in scan(b"\x28\xb5\x2f\xfd" + bytes(99)).incomplete[0].reason
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("bundle.js.br", b"\x1b\x2f\x00\xf8\x8d\x94\x6e\xde\x44\x55\x86\x96\x20\x0c", True),
+        ("bundle.js", b"\x1b\x2f\x00\xf8\x8d\x94\x6e\xde\x44\x55\x86\x96\x20\x0c", False),
+        ("texto.br", "ação ".encode() * 103, False),
+    ],
+    ids=["brotli", "other-name", "text"],
+)
+def test_scan_brotli_is_told_by_its_name(name: str, content: bytes, *, named: bool) -> None:
+    """It has no beginning of its own; a text of that name is read as one, also in an archive."""
+    for data, shown in ((content, name), (_tar_of(name, content), "x.tar")):
+        result = ScanResult()
+        Scanner([]).scan_bytes(data, result, shown=shown)
+        reasons = ["brotli is not unpacked here"] if named else []
+        assert [unread.reason for unread in result.incomplete] == reasons
+
+
 MEASURE = """
 import resource, sys
 from pathlib import Path
