@@ -77,6 +77,7 @@ class SandboxHost:
         self._one_user_id = one_user_id
         self._pool: dict[Kind, deque[Sandbox]] = defaultdict(deque)
         self._refill: asyncio.Task[None] | None = None
+        self._waited_for = 0  # boots for which a client waits
         self._sandboxes: dict[str, Sandbox] = {}
         self._started: dict[str, tuple[Kind, Sequence[VolumeMount]]] = {}
         self._starting: set[str] = set()
@@ -172,9 +173,12 @@ class SandboxHost:
         sandbox = self._take(kind) if plain else None
         if sandbox is None:
             place = self._anonymous() if self._isolated else folder
-            sandbox = await self._boot(kind, place, layer, mounts)
-        if plain:
-            self._fill_soon(kind)
+            self._waited_for += 1
+            try:
+                sandbox = await self._boot(kind, place, layer, mounts)
+            finally:
+                self._waited_for -= 1
+        self._fill_soon()
         sandbox.adopt(sandbox_id, template, folder)
         self._sandboxes[sandbox_id], self._started[sandbox_id] = sandbox, (kind, mounts)
         return sandbox
@@ -242,7 +246,7 @@ class SandboxHost:
         kind = await self._kind("base", self._pool_network)
         if self._pool_size:
             self._pool[kind].append(await self._boot(kind, self._anonymous()))
-            self._fill_soon(kind)
+            self._fill_soon()
             return
         folder = self._anonymous()
         await (await self._boot(kind, folder)).kill()
@@ -263,17 +267,19 @@ class SandboxHost:
                 return sandbox
         return None
 
-    def _fill_soon(self, kind: Kind) -> None:
+    def _fill_soon(self) -> None:
+        """Fills the pool again, once nobody waits for a sandbox that boots."""
         filling = self._refill is not None and not self._refill.done()
-        if kind in self._pool and not filling and not self._closing:
-            self._refill = asyncio.create_task(self._fill(kind))
+        if not filling and not self._closing and not self._waited_for:
+            self._refill = asyncio.create_task(self._fill())
 
-    async def _fill(self, kind: Kind) -> None:
-        while len(self._pool[kind]) < self._pool_size:
-            try:
-                self._pool[kind].append(await self._boot(kind, self._anonymous()))
-            except BrokenError:
-                return  # the next cold start meets the same fault, and reports it
+    async def _fill(self) -> None:
+        for kind, waiting in list(self._pool.items()):
+            while len(waiting) < self._pool_size and not self._waited_for:
+                try:
+                    waiting.append(await self._boot(kind, self._anonymous()))
+                except BrokenError:
+                    break  # the next cold start meets the same fault, and reports it
 
     async def _boot(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -187,11 +188,13 @@ def test_process_outlives_its_client_and_is_found_again(guest: Guest) -> None:
 
     async def come_back() -> Ended:
         async with guest.sandbox.stream("process.connect", tag="mine") as stream:
+            first = await anext(aiter(stream))  # before it, nothing is promised to this client
+            assert isinstance(first, dict)
             async with guest.sandbox.stream("process.input", pid=pid) as inwards:
                 await inwards.send(b"it\n")
                 await inwards.send_eof()
                 await inwards.finish()
-            return await collect(stream)
+            return replace(await collect(stream), pid=first["pid"])
 
     ended = guest.lab.do(come_back)
     assert (ended.pid, ended.text) == (pid, "got it")
