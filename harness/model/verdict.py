@@ -49,6 +49,7 @@ class Verdict:
         checks: everything that was checked, in order.
         leak: a secret or a sandbox got away (exit code 5).
         interrupted: the run was ended before its end (exit code 130).
+        partial: a part that was asked for by name could not run: exit code 3 where all else passed.
         details: what the category wants to add, JSON.
     """
 
@@ -59,6 +60,7 @@ class Verdict:
     checks: tuple[Check, ...]
     leak: bool = False
     interrupted: bool = False
+    partial: bool = False
     details: dict[str, Json] = field(default_factory=dict)
 
     @property
@@ -73,6 +75,8 @@ class Verdict:
             return ExitCode.LEAK
         if self.interrupted:
             return ExitCode.INTERRUPTED
+        if self.partial and self.outcome is Outcome.PASSED:
+            return ExitCode.NOT_RUN
         return exit_code_of(self.outcome)
 
     def to_json(self) -> dict[str, Json]:
@@ -86,6 +90,7 @@ class Verdict:
             "duration_s": round(self.duration_s, 3),
             "leak": self.leak,
             "interrupted": self.interrupted,
+            "partial": self.partial,
             "checks": [
                 {
                     "name": check.name,
@@ -118,6 +123,7 @@ class Verdict:
             checks=tuple(_check(item) for item in checks),
             leak=bool(document.get("leak", False)),
             interrupted=bool(document.get("interrupted", False)),
+            partial=bool(document.get("partial", False)),
             details=details,
         )
 

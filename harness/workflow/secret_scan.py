@@ -135,6 +135,9 @@ def scan_secrets(
         duration_s=clock.monotonic_s() - started_s,
         checks=(*(area.check for area in areas), *_checks_of(findings)),
         leak=bool(findings),
+        partial=any(
+            area.name == _REAL_VALUES and area.check.outcome is Outcome.NOT_RUN for area in areas
+        ),
         details={"findings": [_json(f) for f in findings], "notes": [*_notes(areas, scanner)]},
     )
     write_session(settings.reports, verdict)

@@ -10,6 +10,7 @@ import pytest
 from harness.clock import ManualClock
 from harness.errors import ExitCode, UsageError
 from harness.model.outcome import Outcome
+from harness.model.verdict import Verdict
 from harness.redaction.canaries import make_canaries
 from harness.redaction.self_test import DETECTABLE
 from harness.reports.session import read_verdict
@@ -171,13 +172,18 @@ def test_scan_secrets_outside_git_and_without_runs_is_not_run(tmp_path: Path) ->
 
 
 def test_scan_secrets_live_without_a_key_says_what_was_not_looked_for(project: Path) -> None:
-    """Live means that the real value is among what is looked for."""
-    assert outcomes(run(project, live=True))["real values"] is Outcome.PASSED
+    """Live means that the real value is among what is looked for; without it it is not green."""
+    complete = run(project, live=True)
+    assert outcomes(complete)["real values"] is Outcome.PASSED
+    assert complete.verdict.exit_code is ExitCode.PASSED
     (project / "testing_env" / ".env").unlink()
     scan = run(project, live=True)
     assert outcomes(scan)["real values"] is Outcome.NOT_RUN
     (check,) = [c for c in scan.verdict.checks if c.name == "real values"]
     assert check.reason.startswith("E2B_API_KEY not set")
+    assert scan.verdict.exit_code is ExitCode.NOT_RUN
+    assert Verdict.from_json(scan.verdict.to_json()).exit_code is ExitCode.NOT_RUN
+    assert run(project).verdict.exit_code is ExitCode.PASSED
 
 
 def test_scan_secrets_of_paths_scans_them_alone_and_keeps_the_stamp(project: Path) -> None:
