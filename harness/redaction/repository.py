@@ -89,6 +89,8 @@ def scan_repository(root: Path, scanner: Scanner, *, digest_key: bytes) -> ScanR
             scanner.scan_file(root / name, result, shown=name)
     # These are detect-secrets' part here: its baseline knows the examples in docs.
     result.findings = [f for f in result.findings if f.kind not in FULL_OF_EXAMPLES]
+    if not result.findings:
+        result.repeated = 0  # More of the same examples.
     named = {(finding.path, finding.line) for finding in result.findings}
     document = _baseline(root)
     accepted = _accepted(document)

@@ -156,3 +156,16 @@ def test_tracked_files_outside_a_repository_is_not_run(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotRunError, match="No such file"):
         tracked_files(tmp_path)
+
+
+def test_scan_repository_many_examples_are_not_counted_as_more_of_a_finding(
+    repository: Path,
+) -> None:
+    """A page of connection strings says nothing; the control counts what is a finding."""
+    scanner = Scanner([Secret("API_TOKEN", TOKEN)])
+    track(repository, "docs.md", f"{DETECTABLE['connection-string']}\n" * 30)
+    write_baseline(repository)
+    result = scan_repository(repository, scanner, digest_key=b"k")
+    assert (result.findings, result.repeated) == ([], 0)
+    track(repository, "leak.md", f"{TOKEN}\n" * 30)
+    assert scan_repository(repository, scanner, digest_key=b"k").repeated > 0
