@@ -102,7 +102,7 @@ def large_parquet(path: Path, mebibytes: int) -> Path:
         f"TO '{path}' (FORMAT parquet, COMPRESSION snappy)"
     )
     code = "import duckdb, sys; duckdb.execute('SET threads = 1'); duckdb.execute(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, query], check=True)
+    subprocess.run([sys.executable, "-c", code, query], check=True, capture_output=True)
     return path
 
 
