@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.clock import Clock, SystemClock
-from harness.errors import HarnessError, LeakError, NotRunError, UsageError
+from harness.errors import HarnessError, LeakError, UsageError
 from harness.model.difference import Allowance, Difference
 from harness.model.outcome import Outcome
 from harness.model.run import Json
@@ -33,7 +33,7 @@ from harness.settings import Settings
 from harness.workflow.evaluations import Evaluations, Shown
 from harness.workflow.explored_cases import CaseFolder, Find, name_of
 from harness.workflow.parity import PRODUCT
-from harness.workflow.parity_endpoint import FarEnd, far_end
+from harness.workflow.parity_endpoint import FarEnd, far_end, not_live, not_reached
 from harness.workflow.parity_runs import CaseRunner
 
 __all__ = ["EXPLORATION", "ExplorationOptions", "ExplorationWatcher", "run_exploration"]
@@ -159,14 +159,13 @@ def run_exploration(
         started_at=clock.now(),
         started_s=clock.monotonic_s(),
     )
-    why_not = settings.why_not_live() if options.far_end is FarEnd.LIVE else None
-    if why_not is None:
+    lacking = not_live(settings, options.far_end, require=options.require)
+    if lacking is None:
         exploration.watcher.began(f"{options.examples} pipelines of seed {options.seed}")
         exploration.sketches = tuple(target.sketches(count=options.examples, seed=options.seed))
         _explore(exploration, reach)
     else:
-        outcome = Outcome.FAILED if options.require or settings.required else Outcome.NOT_RUN
-        exploration.trouble.append(Check(name="live", outcome=outcome, reason=why_not))
+        exploration.trouble.append(lacking)
     verdict = _verdict(exploration)
     write_session(settings.reports, verdict)
     return verdict
@@ -185,9 +184,7 @@ def _explore(exploration: _Exploration, reach: Reach) -> None:
         raise
     except HarnessError as error:
         exploration.leak = isinstance(error, LeakError)
-        outcome = Outcome.NOT_RUN if isinstance(error, NotRunError) else Outcome.BROKEN
-        reason = "\n".join(error.lines())
-        exploration.trouble.append(Check(name="endpoint", outcome=outcome, reason=reason))
+        exploration.trouble.append(not_reached(error))
     finally:
         exploration.folder.write(list(exploration.finds.values()))
 

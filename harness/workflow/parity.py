@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.clock import Clock, SystemClock
-from harness.errors import BrokenError, HarnessError, LeakError, NotRunError, UsageError
+from harness.errors import BrokenError, HarnessError, LeakError, UsageError
 from harness.model.outcome import Outcome
 from harness.model.run import Json, PipelineCase
 from harness.model.side import Endpoint
@@ -27,7 +27,7 @@ from harness.ports import Target
 from harness.redaction.redact import Redactor
 from harness.reports.session import write_session
 from harness.settings import Settings
-from harness.workflow.parity_endpoint import FarEnd, far_end
+from harness.workflow.parity_endpoint import FarEnd, far_end, not_live, not_reached
 from harness.workflow.parity_merge import SESSION, shard_details
 from harness.workflow.parity_runs import CaseRunner
 from harness.workflow.parity_shards import Shard, cases_of_shard, read_durations, record_durations
@@ -156,12 +156,11 @@ def run_parity(
         started_at=clock.now(),
         started_s=clock.monotonic_s(),
     )
-    why_not = settings.why_not_live() if options.far_end is FarEnd.LIVE else None
-    if why_not is None:
+    lacking = not_live(settings, options.far_end, require=options.require)
+    if lacking is None:
         _compare_all(session, reach)
     else:
-        outcome = Outcome.FAILED if options.require or settings.required else Outcome.NOT_RUN
-        session.trouble.append(Check(name="live", outcome=outcome, reason=why_not))
+        session.trouble.append(lacking)
     verdict = _verdict(session)
     if options.shard is not None:
         verdict = _as_shard(session, options.shard, selection, verdict)
@@ -193,9 +192,7 @@ def _compare_all(session: _Session, reach: Reach) -> None:
         if session.no_room is error:
             raise
         session.leak = isinstance(error, LeakError)
-        outcome = Outcome.NOT_RUN if isinstance(error, NotRunError) else Outcome.BROKEN
-        reason = "\n".join(error.lines())
-        session.trouble.append(Check(name="endpoint", outcome=outcome, reason=reason))
+        session.trouble.append(not_reached(error))
 
 
 def _run_cases(session: _Session, endpoint: Endpoint) -> None:

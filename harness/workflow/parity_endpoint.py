@@ -7,13 +7,16 @@ from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 
 from harness.emulator.attach import Emulator
+from harness.errors import HarnessError, NotRunError
 from harness.gateway import Gateway
+from harness.model.outcome import Outcome
 from harness.model.side import Endpoint
+from harness.model.verdict import Check
 from harness.ports import Target
 from harness.sdk import ApiEndpoint
 from harness.settings import Settings
 
-__all__ = ["FarEnd", "far_end"]
+__all__ = ["FarEnd", "far_end", "not_live", "not_reached"]
 
 
 class FarEnd(StrEnum):
@@ -69,3 +72,18 @@ def far_end(
             patience_s=PATIENCE_S,
         )
         yield stack.enter_context(gateway).endpoint
+
+
+def not_live(settings: Settings, kind: FarEnd, *, require: bool) -> Check | None:
+    """Why the live service is not asked, a failure where it was required; None if it can be."""
+    why_not = settings.why_not_live() if kind is FarEnd.LIVE else None
+    if why_not is None:
+        return None
+    outcome = Outcome.FAILED if require or settings.required else Outcome.NOT_RUN
+    return Check(name="live", outcome=outcome, reason=why_not)
+
+
+def not_reached(error: HarnessError) -> Check:
+    """What kept a session from its far end, or ended that early."""
+    outcome = Outcome.NOT_RUN if isinstance(error, NotRunError) else Outcome.BROKEN
+    return Check(name="endpoint", outcome=outcome, reason="\n".join(error.lines()))
