@@ -44,6 +44,7 @@ class Disturbance:
 
     Attributes:
         step: the step at whose start it happens.
+        delay_s: how long after that start; the step must last longer.
         deed: what happens.
         seconds: of ADVANCE: by how much the service's clock moves; of FREEZE_WORKER: for
             how long the worker does nothing.
@@ -52,6 +53,7 @@ class Disturbance:
     step: str
     deed: Deed
     seconds: float = 0.0
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,14 @@ from harness.settings import Settings
 from harness.workflow.parity_endpoint import FarEnd, far_end, not_live, not_reached
 from harness.workflow.parity_merge import SESSION, shard_details
 from harness.workflow.parity_runs import CaseRunner
-from harness.workflow.parity_shards import Shard, cases_of_shard, read_durations, record_durations
+from harness.workflow.parity_shards import (
+    Shard,
+    cases_of_shard,
+    known_durations,
+    longest_first,
+    read_durations,
+    record_durations,
+)
 from harness.workflow.parity_workers import Orders, run_on_workers
 from harness.workflow.run_folders import run_folder
 
@@ -39,7 +46,7 @@ __all__ = ["PRODUCT", "SESSION", "ParityOptions", "Watcher", "run_parity"]
 PRODUCT = "osiris-pipeline"
 Reach = Callable[[FarEnd, Target, Settings], AbstractContextManager[Endpoint]]
 DURATIONS = "parity-durations.json"
-JOBS = 2  # cases side by side; each of them runs one side after the other
+JOBS = 3  # cases side by side; some of them only wait, so that two cores have enough to do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +68,8 @@ class ParityOptions:
         calibrate: how often the remote side of each case runs; more than once shows
             what is noise there.
         shard: which part of the cases to run; None for all of them.
-        durations: the file of how long cases took; the usual one where it is None. It is
-            read for a shard, and written by a whole run.
+        durations: the file of how long cases took; the usual one where it is None. What
+            took longest is begun first; a whole run writes the file anew.
     """
 
     cases: tuple[PipelineCase, ...]
@@ -93,11 +100,12 @@ class Watcher:
 
 @dataclass(slots=True, kw_only=True)
 class _Session:
-    """What is known of the session so far."""
+    """What is known of the session so far; `begun` are its cases in the order of their start."""
 
     settings: Settings
     target: Target
     options: ParityOptions
+    begun: tuple[PipelineCase, ...]
     watcher: Watcher
     clock: Clock
     allowances: AllowanceFile
@@ -148,6 +156,7 @@ def run_parity(
         settings=settings,
         target=target,
         options=options,
+        begun=longest_first(options.cases, known_durations(durations)),
         watcher=watcher or Watcher(),
         clock=clock,
         allowances=load_allowances(path, product=options.product, version=target.version),
@@ -230,7 +239,7 @@ def _run_cases_in(folder: Path, session: _Session, endpoint: Endpoint) -> None:
     )
     with ThreadPoolExecutor(max_workers=options.jobs, thread_name_prefix="case") as pool:
         try:
-            pending = {pool.submit(runner.run, case) for case in options.cases}
+            pending = {pool.submit(runner.run, case) for case in session.begun}
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -250,7 +259,7 @@ def _run_on_workers(session: _Session, endpoint: Endpoint, folder: Path) -> None
         target=session.target,
         endpoint=endpoint,
         folder=folder,
-        cases={case.name: case for case in options.cases},
+        cases={case.name: case for case in session.begun},
         remote_runs=options.calibrate,
     )
     try:

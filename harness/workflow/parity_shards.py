@@ -7,6 +7,7 @@ durations. A case without a record counts as much as the middle one of those tha
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,14 @@ from harness.model.run import PipelineCase
 from harness.parity import CaseRun
 from harness.reports.storage import write_files
 
-__all__ = ["Shard", "cases_of_shard", "read_durations", "record_durations"]
+__all__ = [
+    "Shard",
+    "cases_of_shard",
+    "known_durations",
+    "longest_first",
+    "read_durations",
+    "record_durations",
+]
 
 MOST_SHARDS = 999
 _SHARD = re.compile(r"(\d{1,3})/(\d{1,3})")
@@ -83,8 +91,7 @@ def cases_of_shard(
             expected="at most as many shards as cases: an empty one would compare nothing",
             next_step=f"split over {len(cases)} shards, or choose more cases",
         )
-    known = [durations[case.name] for case in cases if case.name in durations]
-    usual_s = statistics.median(known) if known else 1.0
+    usual_s = _usual_s(cases, durations)
     loads = [(0.0, 0, number) for number in range(1, shard.total + 1)]
     mine: set[str] = set()
     ordered = sorted(cases, key=lambda case: (-durations.get(case.name, usual_s), case.name))
@@ -94,6 +101,27 @@ def cases_of_shard(
         if number == shard.number:
             mine.add(case.name)
     return tuple(case for case in cases if case.name in mine)
+
+
+def longest_first(
+    cases: Sequence[PipelineCase], durations: Mapping[str, float]
+) -> tuple[PipelineCase, ...]:
+    """The cases in the order in which they are best begun: what lasts longest is begun first.
+
+    A case without a record counts as long where its run is disturbed, for it mostly waits.
+    """
+    usual_s = _usual_s(cases, durations)
+
+    def seconds(case: PipelineCase) -> float:
+        unknown_s = usual_s if case.disturbance is None else math.inf
+        return durations.get(case.name, unknown_s)
+
+    return tuple(sorted(cases, key=lambda case: (-seconds(case), case.name)))
+
+
+def _usual_s(cases: Sequence[PipelineCase], durations: Mapping[str, float]) -> float:
+    known = [durations[case.name] for case in cases if case.name in durations]
+    return statistics.median(known) if known else 1.0
 
 
 def read_durations(path: Path) -> dict[str, float]:
@@ -122,17 +150,25 @@ def read_durations(path: Path) -> dict[str, float]:
     return {name: float(value) for name, value in document.items()}
 
 
+def known_durations(path: Path) -> dict[str, float]:
+    """As `read_durations`, for those who get by without: a file that is none of durations is none.
+
+    Raises:
+        BrokenError: if it cannot be read.
+    """
+    try:
+        return read_durations(path)
+    except UsageError:
+        return {}  # written by something else, or cut short
+
+
 def record_durations(path: Path, runs: Sequence[CaseRun]) -> None:
     """Notes how long these cases took; what is known of others stays.
 
     Raises:
         BrokenError: if the file cannot be written.
     """
-    try:
-        durations = read_durations(path)
-    except UsageError:
-        durations = {}  # written by something else, or cut short: it is made anew
-    durations |= {
+    durations = known_durations(path) | {
         run.comparison.pipeline: round(run.duration_s, 2)
         for run in runs
         if run.comparison.broken is None and run.comparison.not_run is None

@@ -174,20 +174,21 @@ class _Fields:
         known = [deed.value for deed in Deed]
         if (
             not isinstance(value, dict)
-            or not value.keys() <= {"step", "deed", "seconds"}
+            or not value.keys() <= {"step", "deed", "seconds", "delay_s"}
             or not isinstance(value.get("step"), str)
             or value.get("deed") not in known
-            or type(value.get("seconds", 0)) not in {int, float}
+            or any(type(value.get(name, 0)) not in {int, float} for name in ("seconds", "delay_s"))
         ):
             self.problems.append(
-                f"disturbance: expected step, deed ({', '.join(known)}) and, "
-                f"to advance, seconds, not {value!r}"
+                f"disturbance: expected step, deed ({', '.join(known)}), to advance "
+                f"seconds, and to be later than the step's start delay_s, not {value!r}"
             )
             return None
         found = Disturbance(
             step=str(value["step"]),
             deed=Deed(str(value["deed"])),
             seconds=float(str(value.get("seconds", 0))),
+            delay_s=float(str(value.get("delay_s", 0))),
         )
         if found.deed is Deed.INTERRUPT and "arguments" not in self._document:
             self.problems.append("disturbance: only a command line can be interrupted: arguments")

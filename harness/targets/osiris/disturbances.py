@@ -2,7 +2,8 @@
 
 A disturbance strikes when the run has come to a place: its events say that a step's
 configuration has been written, which is the last that they say before its driver runs. They
-are written on this machine on both sides, so one watcher serves both.
+are written on this machine on both sides, so one watcher serves both. What must find the
+driver at work, and not a few milliseconds ahead of it, comes after a delay.
 Osiris itself is never changed: what strikes is another client of the same account, a
 signal, or the service's clock.
 """
@@ -83,12 +84,14 @@ class Watch:
         if self._error is not None:
             return self._error.happened
         if not self._struck:
-            return f"the run ended before its step {self._disturbance.step!r} had begun"
+            return f"the run ended before its step {self._disturbance.step!r} could be disturbed"
         return None
 
     def _watch(self) -> None:
         while not self._stop.is_set():
             if self._has_begun():
+                if self._stop.wait(self._disturbance.delay_s):
+                    return
                 try:
                     self._strike()
                 except HarnessError as error:

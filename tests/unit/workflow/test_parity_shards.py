@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from parity_target import case
 
 from harness.errors import BrokenError, UsageError
+from harness.model.run import Deed, Disturbance
 from harness.parity import CaseComparison, CaseRun
 from harness.workflow.parity_shards import (
     Shard,
     cases_of_shard,
+    known_durations,
+    longest_first,
     read_durations,
     record_durations,
 )
@@ -83,6 +87,28 @@ def test_more_shards_than_cases_are_refused() -> None:
 def compared(name: str, seconds: float, **changes: str) -> CaseRun:
     comparison = CaseComparison(pipeline=name, local="-", remote="-", **changes)  # type: ignore[arg-type]
     return CaseRun(comparison=comparison, duration_s=seconds)
+
+
+def test_what_lasts_longest_is_begun_first() -> None:
+    """By record; without one, what is disturbed comes first, and the rest counts as usual."""
+    waits = replace(CASES[5], disturbance=Disturbance(step="slow", deed=Deed.VANISH))
+    cases = (*CASES[:5], waits, *CASES[6:])
+    durations = {"case-03": 9.0, "case-04": 1.0, "case-07": 5.0}
+    names = [case.name for case in longest_first(cases, durations)]
+    assert names[:2] == [waits.name, "case-03"]
+    assert names[-1] == "case-04"
+    assert sorted(names) == sorted(NAMES)
+    known = {waits.name: 0.5, "case-01": 9.0, "case-02": 9.0}
+    assert longest_first(cases, known)[-1].name == waits.name
+
+
+def test_file_that_is_none_of_durations_is_not_needed(tmp_path: Path) -> None:
+    """A whole run goes without; a shard must not, for its fellows would split otherwise."""
+    path = tmp_path / "durations.json"
+    path.write_text('{"case-01": 1.0, "ca')
+    assert known_durations(path) == {}
+    with pytest.raises(UsageError):
+        read_durations(path)
 
 
 def test_durations_are_recorded_and_kept(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guest_lab import Guest, Lab, collect, opened_lab, processes_with
+from guest_lab import Guest, Lab, collect, eventually, opened_lab, processes_with
 
 from harness.emulator.isolation import GuestError, IsolationMode
 from harness.emulator.isolation.process_mode import LOSSES
@@ -70,6 +70,7 @@ def test_kill_takes_descendants_along(bare: Guest) -> None:
     other = bare.lab.start()
     other.spawn("sleep 626262")
     bare.run("setsid sh -c 'sleep 616161 & sleep 616161' > /dev/null 2>&1 &")
+    eventually(lambda: len(processes_with("sleep 616161")) > 1)
     bare.lab.do(bare.sandbox.kill)
     assert not processes_with("sleep 616161")
     assert processes_with("sleep 626262")

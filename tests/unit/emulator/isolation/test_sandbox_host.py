@@ -111,7 +111,7 @@ def test_kill_leaves_no_process_and_keeps_the_files(guest: Guest) -> None:
     """Also what ran in the background or in a session of its own is gone at once."""
     guest.write("a/kept.txt", b"still here")
     guest.run("nohup setsid sleep 818181 > /dev/null 2>&1 &", user="root")
-    assert processes_with("sleep 818181")
+    eventually(lambda: processes_with("sleep 818181"))
     guest.lab.do(guest.sandbox.kill)
     assert not processes_with("sleep 818181")
     assert not guest.sandbox.alive

@@ -42,6 +42,20 @@ def test_watch_of_a_run_that_never_comes_there_says_so(tmp_path: Path) -> None:
     assert "'slow'" in (watch.why_broken() or "")
 
 
+def test_watch_with_a_delay_strikes_only_where_the_run_lasts_longer(tmp_path: Path) -> None:
+    """A run that ends within the delay was not disturbed; a longer one is, once it has passed."""
+    events, struck = tmp_path / "events.jsonl", threading.Event()
+    events.write_text(event("artifact_created", "slow"))
+    never = Disturbance(step="slow", deed=Deed.VANISH, delay_s=DEADLINE_S)
+    with Watch(never, lambda: events, lambda: pytest.fail("it struck")) as watch:
+        pass
+    assert "'slow'" in (watch.why_broken() or "")
+    soon = Disturbance(step="slow", deed=Deed.VANISH, delay_s=0.05)
+    with Watch(soon, lambda: events, struck.set) as watch:
+        assert struck.wait(DEADLINE_S)
+    assert watch.why_broken() is None
+
+
 def test_watch_tells_of_a_blow_that_failed(tmp_path: Path) -> None:
     """What could not be done is no disturbance."""
     events, struck = tmp_path / "events.jsonl", threading.Event()
