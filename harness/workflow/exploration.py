@@ -35,6 +35,7 @@ from harness.workflow.explored_cases import CaseFolder, Find, name_of
 from harness.workflow.parity import PRODUCT
 from harness.workflow.parity_endpoint import FarEnd, far_end, not_live, not_reached
 from harness.workflow.parity_runs import CaseRunner
+from harness.workflow.run_folders import run_folder
 
 __all__ = ["EXPLORATION", "ExplorationOptions", "ExplorationWatcher", "run_exploration"]
 
@@ -176,8 +177,12 @@ def _explore(exploration: _Exploration, reach: Reach) -> None:
     target, settings = exploration.target, exploration.settings
     try:
         exploration.watcher.began(f"{exploration.options.far_end} for {target.name}")
-        with reach(exploration.options.far_end, target, settings) as endpoint:
-            _search(exploration, endpoint)
+        runs = settings.testing_env / "runs"
+        with (
+            run_folder(runs, exploration.run_id) as folder,
+            reach(exploration.options.far_end, target, settings) as endpoint,
+        ):
+            _search(exploration, endpoint, folder)
     except KeyboardInterrupt:
         exploration.interrupted = True
     except UsageError:
@@ -189,8 +194,7 @@ def _explore(exploration: _Exploration, reach: Reach) -> None:
         exploration.folder.write(list(exploration.finds.values()))
 
 
-def _search(exploration: _Exploration, endpoint: Endpoint) -> None:
-    folder = exploration.settings.testing_env / "runs" / exploration.run_id
+def _search(exploration: _Exploration, endpoint: Endpoint, folder: Path) -> None:
     once = _runner(exploration, endpoint, folder, local_runs=1)
     with Evaluations(once, jobs=exploration.options.jobs) as evaluations:
         try:

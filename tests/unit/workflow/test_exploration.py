@@ -22,6 +22,7 @@ from harness.ports import Target
 from harness.settings import Settings
 from harness.workflow.exploration import ExplorationOptions, run_exploration
 from harness.workflow.parity_endpoint import FarEnd
+from harness.workflow.run_folders import KEPT_RUNS
 
 LONG = Words(("plain", "loud", "other", "lost", "more"))
 QUIET = Words(("plain", "other"))
@@ -229,3 +230,17 @@ def test_far_end_is_open_for_all_of_it(settings: Settings) -> None:
 
     explore(settings, LONG, reach=opened)
     assert set(seen) == {"loud", "lost"}
+
+
+def test_folders_of_earlier_explorations_make_room(settings: Settings) -> None:
+    """The last few stay, with this one; what is no exploration's is not touched."""
+    runs = settings.testing_env / "runs"
+    for number in range(10):
+        (runs / f"explore-2020010{number}T000000Z-aaaaaa").mkdir(parents=True)
+    (runs / "parity-20200101T000000Z-aaaaaa").mkdir()
+    verdict, _ = explore(settings, LONG)
+    left = sorted(path.name for path in runs.iterdir())
+    assert verdict.details["run_id"] in left
+    assert len(left) == KEPT_RUNS + 2
+    assert "parity-20200101T000000Z-aaaaaa" in left
+    assert "explore-20200109T000000Z-aaaaaa" in left
