@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -61,6 +61,7 @@ class CutWire:
         self.requests: list[str] = []
         self._port = port
         self._point: Point | None = None
+        self._earlier: tuple[bytes, ...] = ()
         self._weather = Weather.FAIR
         self._on_point: Callable[[], None] = lambda: None
         self._down = False
@@ -89,11 +90,22 @@ class CutWire:
         self._thread.join(10)
         self._loop.close()
 
-    def arm(self, point: Point | None, weather: Weather, on_point: Callable[[], None]) -> None:
-        """Counts from here on; `on_point` is called from the wire's thread, once."""
+    def arm(
+        self,
+        point: Point | None,
+        weather: Weather,
+        on_point: Callable[[], None],
+        *,
+        earlier: Collection[str] = (),
+    ) -> None:
+        """Counts from here on, but not what is asked of `earlier` sandboxes.
+
+        `on_point` is called from the wire's thread, once.
+        """
 
         def set_up() -> None:
             self.requests = []
+            self._earlier = tuple(one.encode() for one in earlier)
             self._point, self._weather, self._on_point = point, weather, on_point
 
         self._in_loop(set_up)
@@ -143,8 +155,7 @@ class CutWire:
         try:
             while data := await reader.read(65536):
                 match = _REQUEST_LINE.match(data)
-                # The gateway's own search for a lost create may be one of an earlier trial.
-                counts = match is not None and b"harness_nonce" not in match[2]
+                counts = match is not None and self._is_of_now(match[2])
                 if match is not None and counts:
                     self.requests.append(b" ".join(match.groups()).decode())
                 if counts and self._is_point():
@@ -173,6 +184,10 @@ class CutWire:
             writer.write(data)
             await writer.drain()
         writer.transport.abort() if self._down else writer.close()
+
+    def _is_of_now(self, path: bytes) -> bool:
+        """The gateway's search for a lost create, and its last looks, may be an earlier trial's."""
+        return b"harness_nonce" not in path and not any(one in path for one in self._earlier)
 
     def _is_point(self) -> bool:
         return self._point is not None and len(self.requests) == self._point.number

@@ -204,7 +204,8 @@ class Bench:
     def run(self, trial: Trial) -> Result:
         """Runs one trial."""
         gateway = self._ready_gateway()
-        before = {row["sandbox_id"] for row in self._rows(gateway.run_id)}
+        before = {str(row["sandbox_id"]) for row in self._rows(gateway.run_id)}
+        earlier = {str(row["sandbox_id"]) for row in self._emulator.sandboxes()}
         happened: list[str] = []
         happening = threading.Event()
         self._trials += 1
@@ -223,7 +224,8 @@ class Bench:
                 happening.set()
 
             # Its first request is yet to come: starting takes longer than this.
-            self._wire.arm(trial.point, _WEATHER.get(trial.way, Weather.FAIR), on_point)
+            weather = _WEATHER.get(trial.way, Weather.FAIR)
+            self._wire.arm(trial.point, weather, on_point, earlier=earlier)
             if trial.way in {Way.NETWORK, Way.GATEWAY} and _happens(happening, process):
                 time.sleep(DOWN_S if trial.way is Way.NETWORK else 0)
                 self._wire.disarm()
