@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.clock import Clock, SystemClock
 from harness.emulator.api_error import ApiError
 from harness.emulator.credentials import new_id, new_uuid
+from harness.emulator.template_names import DEFAULT_TAG, TEAM_SLUG
 from harness.emulator.template_records import (
     Build,
     BuildStatus,
@@ -33,8 +34,6 @@ __all__ = [
 ]
 
 BUILT_IN_NAMES = ("base", "code-interpreter-v1")
-DEFAULT_TAG = "default"
-TEAM_SLUG = "harness"
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 20
 _NAME = re.compile(r"[a-z0-9_-]{1,128}")
@@ -207,7 +206,7 @@ class Catalogue:
         wanted = check_tags(tags)
         if not wanted:
             raise ApiError(400, "At least one tag is required")
-        record = self._own(target)
+        record = self.own(target)
         _, tag = split_name(target)
         build = record.resolve(tag or DEFAULT_TAG)
         if build is None:
@@ -222,7 +221,7 @@ class Catalogue:
             ApiError: 400 for what cannot be a tag, 403 for a built-in, 404 for an unknown name.
         """
         gone = set(check_tags(tags))
-        record = self._own(name)
+        record = self.own(name)
         record.assignments = [a for a in record.assignments if a.tag not in gone]
         record.updated_at = self._clock.now()
 
@@ -232,7 +231,7 @@ class Catalogue:
         Raises:
             ApiError: 403 for a built-in, 404 for an unknown one.
         """
-        record = self._own(identifier)
+        record = self.own(identifier)
         if public is not None:
             record.public = public
         record.updated_at = self._clock.now()
@@ -244,7 +243,7 @@ class Catalogue:
         Raises:
             ApiError: 403 for a built-in, 404 for an unknown one.
         """
-        record = self._own(identifier)
+        record = self.own(identifier)
         del self._records[record.template_id]
         return record
 
@@ -260,7 +259,12 @@ class Catalogue:
         images = (build.image for record in self.records for build in record.builds.values())
         return frozenset(image.layer for image in images if image and image.layer)
 
-    def _own(self, identifier: str) -> TemplateRecord:
+    def own(self, identifier: str) -> TemplateRecord:
+        """The record of a template that its team may change.
+
+        Raises:
+            ApiError: 403 for a built-in, 404 for an unknown one.
+        """
         record = self.record(identifier)
         if record.built_in:
             raise ApiError(403, f"You don't have access to the template '{record.name}'")

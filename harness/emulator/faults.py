@@ -8,6 +8,7 @@ lets requests through, because clients retry by themselves.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -36,6 +37,9 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
+_STATUSES = range(200, 600)  # what a client reads as the answer's end
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _EFFECTS = frozenset(
     {
         *("status", "delay_s", "first_byte_s", "cut_after_bytes", "truncate_after_bytes"),
@@ -169,6 +173,23 @@ class Faults:
         self._used.clear()
 
 
+def _number_problems(name: str, value: float) -> list[str]:
+    if value < 0:
+        return [f"{name} is {value!r}, below 0"]
+    if name == "status" and value not in _STATUSES:
+        return [f"status is {value!r}, not from {_STATUSES[0]} to {_STATUSES[-1]}"]
+    if name == "probability" and value > 1:
+        return [f"probability is {value!r}, above 1"]
+    return []
+
+
+def _are_headers(headers: Mapping[Any, Any]) -> bool:
+    return all(
+        isinstance(text, str) and _HEADER_NAME.fullmatch(name) and _HEADER_TEXT.fullmatch(text)
+        for name, text in headers.items()
+    )
+
+
 def _problems(document: Mapping[str, Any]) -> list[str]:
     problems = [f"unknown field {name!r}" for name in document if name not in FIELDS]
     for name, value in document.items():
@@ -177,8 +198,10 @@ def _problems(document: Mapping[str, Any]) -> list[str]:
             continue
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             problems.append(f"{name} is {value!r}, which does not fit")
-        elif isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-            problems.append(f"{name} is {value!r}, below 0")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            problems += _number_problems(name, value)
+        elif isinstance(value, dict) and name == "headers" and not _are_headers(value):
+            problems.append(f"headers are {value!r}, not names with a text of one line each")
     route = document.get("route")
     if not route:
         problems.append("route is missing, such as 'POST /v2/sandboxes' or '* /files'")

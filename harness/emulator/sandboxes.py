@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -182,7 +183,7 @@ class Sandboxes:
         """Has the sandbox end so many seconds from now, sooner or later than before.
 
         Raises:
-            ApiError: 404 where it is gone, 409 where it is paused.
+            ApiError: 404 where it is gone or paused, 409 where it is being paused.
         """
         self._keep_alive(sandbox_id, max(0, timeout_s), shorten=True)
 
@@ -190,7 +191,7 @@ class Sandboxes:
         """Lets the sandbox live so many seconds more, at least 15; never shortens.
 
         Raises:
-            ApiError: 404 where it is gone, 409 where it is paused.
+            ApiError: 404 where it is gone or paused, 409 where it is being paused.
         """
         self._keep_alive(sandbox_id, max(SHORTEST_REFRESH_S, duration_s), shorten=False)
 
@@ -214,13 +215,21 @@ class Sandboxes:
         self._keep_alive(sandbox_id, timeout_s, shorten=False)
         return life, False
 
-    async def resume(self, sandbox_id: str, timeout_s: int, *, memory: bool = True) -> SandboxLife:
+    async def resume(
+        self,
+        sandbox_id: str,
+        timeout_s: int,
+        *,
+        memory: bool = True,
+        auto_pause: bool | None = None,
+    ) -> SandboxLife:
         """Lets a paused sandbox run again, with a new life.
 
         Args:
             sandbox_id: the sandbox.
             timeout_s: how long it lives from now on.
             memory: False starts it anew from its files, even where its processes were kept.
+            auto_pause: whether its timeout pauses it from now on; None leaves that as it was.
 
         Raises:
             ApiError: 404 where it is gone, 409 where it runs or only a boot from its files can
@@ -231,6 +240,8 @@ class Sandboxes:
             if life.running:
                 raise ApiError(409, f"Sandbox {sandbox_id} is already running")
             await self._resume(life, timeout_s, memory=memory)
+            if auto_pause is not None:
+                life.asked = replace(life.asked, auto_pause=auto_pause)
         return life
 
     async def _resume(self, life: SandboxLife, timeout_s: int, *, memory: bool) -> None:
@@ -297,6 +308,8 @@ class Sandboxes:
             if not answers and (healthy or not memory):
                 raise ApiError(503, f"The guest agent of sandbox '{sandbox_id}' does not respond")
             life.state = SandboxState.PAUSED
+            # Source: e2b-dev/infra sandbox_get.go: of a paused one, the end is its pause.
+            life.end_at = self.clock.now()
             life.paused_memory, life.unresponsive_at_pause = memory, not answers
             self.chronicle.tell(Happening.PAUSED, life)
             self._reset_exchanges(life)
@@ -323,7 +336,11 @@ class Sandboxes:
     def _keep_alive(self, sandbox_id: str, duration_s: float, *, shorten: bool) -> None:
         life = self.get(sandbox_id)
         if not life.running:
-            raise ApiError(409, f'Sandbox "{sandbox_id}" is paused')
+            # Source: e2b-dev/infra packages/api/internal/orchestrator/keep_alive.go: the store
+            # that it asks has running ones only, and those that are on their way out of it.
+            if life.changing.locked():
+                raise ApiError(409, f'Sandbox "{sandbox_id}" is being paused')
+            raise no_such_sandbox(sandbox_id)
         now = self.clock.now()
         latest = life.started_at + timedelta(seconds=self.limits.longest_life_s)
         end_at = min(now + timedelta(seconds=duration_s), latest)

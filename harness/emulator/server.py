@@ -33,6 +33,7 @@ __all__ = ["EmulatorApplication"]
 _LOG = logging.getLogger("harness.emulator")
 START_PATH = "/process.Process/Start"
 # Source: e2b-dev/infra packages/envd/internal/api/upload.go
+_BODILESS = frozenset({204, 205, 304})  # a body would be read as the next answer
 NO_DISK_SPACE = "not enough disk space available"
 
 
@@ -169,6 +170,8 @@ async def _until_left(exchange: Exchange) -> None:
 def _faulty_answer(fault: Fault) -> Response:
     status = fault.status or 500
     headers = dict(fault.headers)
+    if status in _BODILESS:
+        return Response(status_code=status, headers=headers)
     if fault.body is None:
         return error_answer(ApiError(status, fault.message, headers=headers))
     if isinstance(fault.body, str):

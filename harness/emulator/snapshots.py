@@ -1,7 +1,8 @@
 """Snapshots: the files of a sandbox, kept for others to start from; and forks.
 
-Source: e2b-dev/infra packages/api/internal/handlers/sandbox_snapshot.go and
-snapshots_list.go; e2b 2.63.0 e2b/api/client/models (snapshot_info, sandbox_fork_request).
+Source: e2b-dev/infra packages/api/internal/handlers (snapshot_template_create.go,
+snapshot_template_list.go, sandbox_fork.go, template_delete.go);
+e2b 2.63.0 e2b/api/client/models (snapshot_info, sandbox_fork_request).
 
 Differs: the memory of running processes is not copied. A sandbox made from a snapshot or
 fork has the files of that moment, and none of its processes.
@@ -11,28 +12,33 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from harness.emulator.answers import ApiError
-from harness.emulator.catalogue import DEFAULT_TAG, Catalogue, split_name
+from harness.emulator.catalogue import Catalogue
 from harness.emulator.credentials import new_id
 from harness.emulator.isolation import SandboxHost
 from harness.emulator.isolation.layers import MAX_LAYER_BYTES
 from harness.emulator.life import Happening, NewSandbox, SandboxLife
 from harness.emulator.sandboxes import Sandboxes, no_such_sandbox
+from harness.emulator.template_names import (
+    DEFAULT_TAG,
+    TEAM_SLUG,
+    TemplateName,
+    check_namespace,
+    parse_name,
+)
 from harness.emulator.template_records import Template
 from harness.errors import BrokenError
 
-__all__ = ["MAX_BYTES", "MAX_SNAPSHOTS", "Snapshot", "Snapshots"]
+__all__ = ["MAX_BYTES", "MAX_SNAPSHOTS", "Snapshot", "Snapshots", "checked_name"]
 
 MAX_SNAPSHOTS = 100
 MAX_BYTES = 16 * 1024**3
 _BLOCK_BYTES = 512  # of st_blocks, whatever the file system's own are
-_NAME = re.compile(r"[a-z0-9_-]{1,128}:[a-z0-9_.-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +46,10 @@ class Snapshot:
     """One snapshot.
 
     Attributes:
-        snapshot_id: what names it in a create request: `name:tag`, or a template's id with
-            the tag.
-        names: the names that its creator gave, with the tag; empty where none was given.
+        snapshot_id: what names it in a create request: `namespace/name:tag`, or a template's id
+            with the tag.
+        names: the name that its creator gave, with the namespace; empty where none was given.
+        tag: which of the snapshots of one name it is.
         sandbox_id: the sandbox whose files they are.
         created_at: when they were copied.
         template: what sandboxes are made from.
@@ -51,15 +58,19 @@ class Snapshot:
 
     snapshot_id: str
     names: tuple[str, ...]
+    tag: str
     sandbox_id: str
     created_at: datetime
     template: Template
     size_bytes: int
 
-    def is_called(self, text: str) -> bool:
-        """Whether a name or id, with or without its tag, means this one."""
-        wanted = _with_tag(text)
-        return wanted in {self.snapshot_id, *self.names, _with_tag(self.template.template_id)}
+    def is_called(self, name: TemplateName) -> bool:
+        """Whether a name or id means this one; without a tag it means every one of that name."""
+        return (
+            name.namespace in {None, TEAM_SLUG}
+            and name.alias in {self.template.name, self.template.template_id}
+            and name.tag in {None, self.tag}
+        )
 
 
 class Snapshots:
@@ -93,25 +104,30 @@ class Snapshots:
         """Every snapshot, newest first."""
         return tuple(sorted(self._kept.values(), key=_place, reverse=True))
 
-    def find(self, identifier: str) -> Snapshot | None:
-        """The snapshot of a name or id; None where there is none."""
-        return next((one for one in self._kept.values() if one.is_called(identifier)), None)
+    def template_of(self, name: TemplateName) -> str:
+        """The template that holds the snapshots of a name or id; empty where there is none."""
+        plain = replace(name, tag=None)
+        found = (one for one in self._kept.values() if one.is_called(plain))
+        return next((one.template.template_id for one in found), "")
 
     async def take(self, sandbox_id: str, name: str | None) -> Snapshot:
         """A new snapshot of a sandbox, that goes on afterwards.
 
         Args:
-            sandbox_id: the sandbox, running or paused.
-            name: what it is to be called; one of that name is replaced.
+            sandbox_id: the sandbox.
+            name: what it is to be called; one of that name and tag is replaced.
 
         Raises:
-            ApiError: 404 where the sandbox is gone, 400 for a name that cannot be one, 500
-                where the files cannot be kept.
+            ApiError: 404 where the sandbox is gone or paused, 400 for a name that cannot be one,
+                500 where the files cannot be kept.
         """
+        wanted = None if name is None else checked_name(name)
         life = self._sandboxes.get(sandbox_id)
-        key = None if name is None else _checked_name(name)
-        replaced = None if key is None else self._kept.get(key)
-        if replaced is None and len(self._kept) >= self._max_snapshots:
+        if not life.running:
+            raise no_such_sandbox(sandbox_id)
+        template_id = (self.template_of(wanted) if wanted else "") or new_id("")
+        snapshot_id, names = _identity(wanted, template_id)
+        if snapshot_id not in self._kept and len(self._kept) >= self._max_snapshots:
             raise ApiError(
                 500,
                 f"the emulator keeps no more than {self._max_snapshots} snapshots; "
@@ -122,16 +138,16 @@ class Snapshots:
         layer = await self._copy(life)
         image = replace(image, layer=layer, envs=envs)
         self._sandboxes.chronicle.tell(Happening.CHECKPOINTED, life)
-        template_id = replaced.template.template_id if replaced else new_id("")
         template = replace(
             life.asked.template,
             template_id=template_id,
-            name=key.partition(":")[0] if key else template_id,
+            name=wanted.alias if wanted else template_id,
             image=image,
         )
         snapshot = Snapshot(
-            snapshot_id=key or _with_tag(template.template_id),
-            names=(key,) if key else (),
+            snapshot_id=snapshot_id,
+            names=names,
+            tag=(wanted.tag if wanted else None) or DEFAULT_TAG,
             sandbox_id=sandbox_id,
             created_at=self._sandboxes.clock.now(),
             template=template,
@@ -145,25 +161,22 @@ class Snapshots:
             await self._drop_files(previous)
         return snapshot
 
-    async def delete(self, identifier: str) -> bool:
-        """Deletes a snapshot; sandboxes made from it go on.
+    async def delete(self, template_id: str) -> None:
+        """Deletes the snapshots of one name, whatever their tags; none at all is fine."""
+        for snapshot in [*self._kept.values()]:
+            if snapshot.template.template_id == template_id:
+                await self._delete(snapshot)
 
-        Returns:
-            False where there was none.
-        """
-        snapshot = self.find(identifier)
-        if snapshot is None:
-            return False
+    async def clear(self) -> None:
+        """Deletes every snapshot."""
+        for snapshot in [*self._kept.values()]:
+            await self._delete(snapshot)
+
+    async def _delete(self, snapshot: Snapshot) -> None:
         del self._kept[snapshot.snapshot_id]
         for word in _keys(snapshot):
             self._catalogue.remove_snapshot(word)
         await self._drop_files(snapshot)
-        return True
-
-    async def clear(self) -> None:
-        """Deletes every snapshot."""
-        for snapshot_id in [*self._kept]:
-            await self.delete(snapshot_id)
 
     async def fork(
         self,
@@ -181,7 +194,9 @@ class Snapshots:
         """
         life = self._sandboxes.get(sandbox_id)
         if not life.running:
-            raise ApiError(409, f"Sandbox '{sandbox_id}' is paused")
+            raise ApiError(
+                409, f"Sandbox '{sandbox_id}' is paused and cannot be forked; resume it first"
+            )
         layer = await self._copy(life)
         template = life.asked.template
         asked = replace(
@@ -239,17 +254,31 @@ def _outcome(made: SandboxLife | BaseException) -> SandboxLife | ApiError:
     raise made
 
 
-def _with_tag(identifier: str) -> str:
-    name, tag = split_name(identifier)
-    return f"{name}:{tag or DEFAULT_TAG}"
+def _identity(name: TemplateName | None, template_id: str) -> tuple[str, tuple[str, ...]]:
+    """Its id and its names."""
+    if name is None:
+        return f"{template_id}:{DEFAULT_TAG}", ()
+    full = f"{TEAM_SLUG}/{name.alias}"
+    return f"{full}:{name.tag or DEFAULT_TAG}", (full,)
 
 
 def _keys(snapshot: Snapshot) -> set[str]:
-    return {snapshot.snapshot_id, *snapshot.names, _with_tag(snapshot.template.template_id)}
+    template = snapshot.template
+    return {f"{word}:{snapshot.tag}" for word in (template.name, template.template_id)}
 
 
-def _checked_name(name: str) -> str:
-    key = _with_tag(name)
-    if not _NAME.fullmatch(key):
-        raise ApiError(400, f"Invalid snapshot name '{name}'")
-    return key
+def checked_name(name: str) -> TemplateName:
+    """A name that a request gives a snapshot, or asks for.
+
+    Raises:
+        ApiError: 400 where it cannot be one, or names another team.
+    """
+    try:
+        parsed = parse_name(name)
+    except ValueError as error:
+        raise ApiError(400, f"Invalid name: {error}") from error
+    try:
+        check_namespace(parsed)
+    except ValueError as error:
+        raise ApiError(400, str(error)) from error
+    return parsed

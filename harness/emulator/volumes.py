@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from posixpath import normpath
 
 from harness.emulator.answers import ApiError
 from harness.emulator.credentials import new_id, new_token
@@ -116,19 +117,39 @@ class Volumes:
     def mounts(self, asked: Sequence[Mapping[str, str]]) -> tuple[VolumeMount, ...]:
         """What a create request's `volumeMounts` ask for.
 
-        Raises:
-            ApiError: 400 for a place where nothing can be mounted, 404 for an unknown volume.
-        """
-        return tuple(self._mount(entry) for entry in asked)
+        Source: e2b-dev/infra packages/api/internal/handlers/sandbox_create.go
+        (convertAPIVolumesToOrchestratorVolumes, isValidMountPath).
 
-    def _mount(self, entry: Mapping[str, str]) -> VolumeMount:
-        name, path = entry.get("name"), entry.get("path")
-        if not isinstance(name, str) or not isinstance(path, str):
-            raise ApiError(400, "Error when parsing request: volumeMounts need name and path")
-        parts = [part for part in path.split("/") if part not in {"", "."}]
-        if not path.startswith("/") or not parts or ".." in parts or parts[0] in _SYSTEM:
-            raise ApiError(400, f"Invalid volume mount path '{path}'")
-        found = next((volume for volume in self.all() if volume.name == name), None)
-        if found is None:
-            raise ApiError(404, f"Volume '{name}' not found")
-        return VolumeMount(source=found.files.root, target="/" + "/".join(parts))
+        Raises:
+            ApiError: 400 that names each mount that cannot be had.
+        """
+        found, problems, used = [], [], set[str]()
+        for index, entry in enumerate(asked):
+            name, path = entry.get("name"), entry.get("path")
+            if not isinstance(name, str) or not isinstance(path, str):
+                raise ApiError(400, "Error when parsing request: volumeMounts need name and path")
+            volume = next((volume for volume in self.all() if volume.name == name), None)
+            problem = f"volume '{name}' not found" if volume is None else _path_problem(path)
+            if path in used:
+                problem = problem or f"path '{path}' is already used"
+            if volume is None or problem:
+                problems.append(f"\t- volume mount #{index}: {problem}")
+                continue
+            used.add(path)
+            found.append(VolumeMount(source=volume.files.root, target=path))
+        if problems:
+            raise ApiError(400, "\n".join(["invalid mounts:", *problems]))
+        return tuple(found)
+
+
+def _path_problem(path: str) -> str:
+    """Why nothing can be mounted there; empty where it can."""
+    if not path:
+        return "path cannot be empty"
+    if not path.startswith("/"):
+        return "path must be absolute"
+    if path.startswith("//") or normpath(path) != path:
+        return "path must not contain any '.' or '..' components"
+    if path == "/" or path.split("/")[1] in _SYSTEM:
+        return "path is one of the system's"
+    return ""

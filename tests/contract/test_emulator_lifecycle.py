@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from e2b import Sandbox, SandboxException, SandboxQuery, SandboxState
 from e2b.exceptions import AuthenticationException, NotFoundException, TimeoutException
 
 from harness.emulator.attach import AdminClient
 from harness.model.sandbox import OwnershipTags
+from harness.pytest_plugin.fixtures import E2BEnvironment
 
 pytestmark = pytest.mark.usefixtures("e2b_env")
 
@@ -53,6 +55,40 @@ def test_create_from_an_unknown_template_is_refused() -> None:
     """The refusal quotes the template."""
     with pytest.raises(SandboxException, match="'no-such-template' not found"):
         Sandbox.create("no-such-template")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("POST", "/v2/sandboxes", {"templateID": "No Such"}, "Invalid template reference"),
+        ("POST", "/v2/sandboxes", {"templateID": "base:"}, "invalid tag"),
+        (
+            "POST",
+            "/v2/sandboxes",
+            {"templateID": "base", "autoResume": {"enabled": "yes"}},
+            "enabled must be a boolean",
+        ),
+        ("POST", "/v2/sandboxes", {"templateID": "base", "timeout": 2**31}, "timeout must be"),
+        ("POST", f"/sandboxes/{UNKNOWN_ID}/connect", {}, '"timeout" is missing'),
+        ("POST", f"/v2/sandboxes/{UNKNOWN_ID}/connect", {"timeout": -1}, "at least 0"),
+        ("POST", f"/sandboxes/{UNKNOWN_ID}/resume", {"timeout": 0}, "greater than 0"),
+        ("POST", f"/sandboxes/{UNKNOWN_ID}/refreshes", {"duration": 3601}, "duration"),
+        ("GET", "/sandboxes/Not%20One", None, "Invalid sandbox ID"),
+        ("GET", "/v2/sandboxes?metadata=a%3Db%26c", None, "invalid key value pair"),
+        ("GET", "/v2/sandboxes?metadata=a%3D%25zz", None, "unescaping"),
+        ("GET", "/snapshots?name=No%20Such", None, "Invalid name"),
+        ("DELETE", "/templates/No%20Such", None, "Invalid template ID"),
+    ],
+)
+def test_request_that_cannot_be_meant_is_refused_before_anything_is_looked_for(
+    e2b_env: E2BEnvironment, method: str, path: str, body: dict[str, Any] | None, words: str
+) -> None:
+    """400 with the words of the service, and not 404 for what such a request would not find."""
+    env = e2b_env.endpoint.env
+    headers = {"X-API-Key": env["E2B_API_KEY"]}
+    url = env["E2B_API_URL"] + path
+    answer = httpx.request(method, url, json=body, headers=headers, trust_env=False)
+    assert (answer.status_code, words in answer.json()["message"]) == (400, True), answer.text
 
 
 @pytest.mark.parametrize(("timeout", "words"), [(0, "greater than 0"), (90_000, "greater than 24")])

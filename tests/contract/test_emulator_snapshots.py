@@ -65,7 +65,7 @@ def test_snapshot_while_a_command_writes_stands_still_and_goes_on(sandbox: Sandb
 def test_snapshots_are_found_by_name_and_by_sandbox(
     sandbox: Sandbox, make_sandbox: MakeSandbox
 ) -> None:
-    """The filters find what they name, with or without the tag, and nothing else."""
+    """A name means all of its tags, a name with a tag that one, and nothing else is found."""
     other = make_sandbox()
     named = sandbox.create_snapshot(name="shelf-one")
     tagged = other.create_snapshot(name="shelf-one:v2")
@@ -74,7 +74,9 @@ def test_snapshots_are_found_by_name_and_by_sandbox(
         pages = Sandbox.list_snapshots(name=name, sandbox_id=sandbox_id)
         return {found.snapshot_id for found in pages.next_items()}
 
-    assert ids(name="shelf-one") == {named.snapshot_id}
+    assert named.names == tagged.names
+    assert ids(name="shelf-one") == {named.snapshot_id, tagged.snapshot_id}
+    assert ids(name="shelf-one:default") == {named.snapshot_id}
     assert ids(name="shelf-one:v2") == {tagged.snapshot_id}
     assert ids(sandbox_id=other.sandbox_id) == {tagged.snapshot_id}
     assert ids() == {named.snapshot_id, tagged.snapshot_id}
@@ -108,9 +110,14 @@ def test_snapshot_outlives_its_sandbox_until_it_is_deleted(make_sandbox: MakeSan
     origin.kill()
     twin = make_sandbox(snapshot.snapshot_id)
     assert twin.commands.run("echo $ORIGIN").stdout == "yes\n"
+    with pytest.raises(SandboxException, match="there are running sandboxes using it"):
+        Sandbox.delete_snapshot(snapshot.snapshot_id)
+    twin.pause()
+    with pytest.raises(SandboxException, match="there are paused sandboxes using it"):
+        Sandbox.delete_snapshot(snapshot.snapshot_id)
+    twin.kill()
     assert Sandbox.delete_snapshot(snapshot.snapshot_id)
     assert not Sandbox.delete_snapshot(snapshot.snapshot_id)
-    assert twin.is_running()
     with pytest.raises(SandboxException, match="not found"):
         make_sandbox(snapshot.snapshot_id)
 
@@ -176,15 +183,18 @@ def test_pause_with_memory_keeps_processes_and_boot_id(sandbox: Sandbox) -> None
     assert sandbox.commands.run("a=$(cat count); sleep 1; test $(cat count) -gt $a").exit_code == 0
 
 
-def test_sandbox_paused_with_files_only_is_killed_and_forked_as_such(
+def test_paused_sandbox_is_neither_snapshotted_nor_forked_but_ended(
     make_sandbox: MakeSandbox,
 ) -> None:
-    """Without any process it can still be snapshotted, and ended."""
+    """What needs a running one says so in the service's ways; a kill does not."""
     sandbox = make_sandbox()
-    sandbox.files.write("state", "asleep")
     sandbox.pause(keep_memory=False)
-    snapshot = sandbox.create_snapshot()
-    assert make_sandbox(snapshot.snapshot_id).files.read("state") == "asleep"
+    with pytest.raises(SandboxNotFoundException):
+        sandbox.create_snapshot()
+    with pytest.raises(SandboxException, match="paused and cannot be forked; resume it first"):
+        sandbox.fork()
+    with pytest.raises(SandboxNotFoundException):
+        sandbox.set_timeout(60)
     assert sandbox.kill()
     assert not sandbox.kill()
 

@@ -127,14 +127,14 @@ def test_mount_where_nothing_can_be_mounted_is_refused(
     make_sandbox: MakeSandbox, volume: Volume, path: str
 ) -> None:
     """Not over the system, and not by a path that says one thing and means another."""
-    with pytest.raises(Exception, match="Invalid volume mount path"):
+    with pytest.raises(Exception, match="invalid mounts:\n\t- volume mount #0: path"):
         make_sandbox(volume_mounts={path: volume})
 
 
 def test_unknown_volume_cannot_be_mounted(make_sandbox: MakeSandbox, volume: Volume) -> None:
     """By the time of the mount it was gone."""
     Volume.destroy(volume.volume_id)
-    with pytest.raises(Exception, match="Volume 'data' not found"):
+    with pytest.raises(Exception, match="volume mount #0: volume 'data' not found"):
         make_sandbox(volume_mounts={"/data": volume})
 
 

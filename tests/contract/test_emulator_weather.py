@@ -48,6 +48,19 @@ def test_fault_twice_then_well_is_survived_by_a_client_that_retries(
     assert [(rule["id"], rule["applied"]) for rule in emulator.faults()] == [(fault, 2)]
 
 
+def test_answer_without_a_body_leaves_the_connection_whole(
+    sandbox: Sandbox, emulator: AdminClient, e2b_env: E2BEnvironment
+) -> None:
+    """A kill that is acknowledged and not carried out: the next request on its connection works."""
+    emulator.fault("DELETE /sandboxes/*", status=204)
+    env = e2b_env.endpoint.env
+    headers = {"X-API-Key": env["E2B_API_KEY"]}
+    path = f"/sandboxes/{sandbox.sandbox_id}"
+    with httpx.Client(base_url=env["E2B_API_URL"], headers=headers, trust_env=False) as client:
+        assert (client.delete(path).status_code, client.delete(path).content) == (204, b"")
+        assert client.get(path).status_code == 404
+
+
 def test_report_tells_how_often_a_client_asked_and_how_long_it_waited(
     make_sandbox: Make, emulator: AdminClient
 ) -> None:
@@ -288,7 +301,7 @@ def test_ledger_notes_what_was_not_understood(
     ("body", "words"),
     [
         ({"timeout": 10}, "templateID"),
-        ({"templateID": "base", "timeout": "10", "metadata": []}, "timeout must be an integer; "),
+        ({"templateID": "base", "timeout": "10", "metadata": []}, "32 bits; metadata must"),
         ({"templateID": "base", "metadata": {"a": 1}}, "metadata.a must be a string"),
         ([], "must be a JSON object"),
     ],
@@ -317,3 +330,15 @@ def test_admin_interface_needs_its_own_token(
     key = e2b_env.api_key.reveal()
     assert httpx.get(url).status_code == 401
     assert httpx.get(url, headers={"X-Harness-Token": key, "X-API-Key": key}).status_code == 401
+
+
+@pytest.mark.parametrize("seconds", [1e12, -1, float("inf"), float("nan")])
+def test_clock_is_not_moved_where_no_date_is(
+    sandbox: Sandbox, emulator: AdminClient, seconds: float
+) -> None:
+    """The refusal leaves the clock, and everything that asks it, as it was."""
+    before = emulator.now()
+    with pytest.raises(BrokenError, match="advance_s"):
+        emulator.advance(seconds)
+    assert emulator.now()[:13] == before[:13]
+    assert sandbox.is_running()

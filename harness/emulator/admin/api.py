@@ -28,6 +28,7 @@ __all__ = ["PREFIX", "TOKEN_HEADER", "Admin"]
 TOKEN_HEADER = "x-harness-token"  # noqa: S105 - a header's name
 PREFIX = "/_harness"
 HOME = "/home/user"
+MAX_AHEAD_S = 100 * 365 * 24 * 3600  # dates end, and so do timers
 
 
 class Admin:
@@ -159,8 +160,17 @@ class Admin:
         """`POST /_harness/clock {"advance_s": n}`: answers when what fell due has happened."""
         body = await _json_object(request)
         seconds = body.get("advance_s")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise ApiError(400, f"advance_s is {seconds!r}, not a number of seconds from 0")
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, int | float)
+            or not 0 <= seconds + self._service.clock.ahead_s <= MAX_AHEAD_S
+            or seconds < 0
+        ):
+            raise ApiError(
+                400,
+                f"advance_s is {seconds!r}, not a number of seconds from 0; a clock is at most "
+                f"{MAX_AHEAD_S} ahead",
+            )
         self._service.clock.advance(seconds)
         await self._service.sandboxes.expire_due()
         return await self.clock(request)

@@ -19,8 +19,9 @@ from harness.emulator.egress import check_network
 from harness.emulator.exchange import exchange_of
 from harness.emulator.life import NewSandbox
 from harness.emulator.plans import PlanLimits
+from harness.emulator.template_names import parse_name
 
-__all__ = ["JsonBody", "read_body", "read_new_sandbox", "read_timeout"]
+__all__ = ["JsonBody", "read_body", "read_life", "read_new_sandbox", "read_timeout"]
 
 _CREATE_FIELDS = {
     "templateID": str,
@@ -39,7 +40,8 @@ _CREATE_FIELDS = {
 }
 _MEMORY_NEEDS_PAUSE = "autoPauseMemory=false only applies when autoPause is true."
 _NO_TRAFFIC_RESUME = (
-    "autoPauseMemory=false (filesystem-only auto-pause) cannot be combined with autoResume"
+    "autoPauseMemory=false (filesystem-only auto-pause) cannot be combined with autoResume: a "
+    "filesystem-only snapshot cannot be auto-resumed by traffic and must be resumed explicitly."
 )
 _PRIVATE_NEEDS_SECURE = (
     "You cannot create a sandbox without public access unless you enable secure envd "
@@ -80,6 +82,10 @@ class JsonBody:
         value = self._document.get(name)
         return default if value is None else value
 
+    def object(self, name: str) -> JsonBody:
+        """A field that is an object; an empty one where it is absent."""
+        return JsonBody(self.get(name, {}), self._notes)
+
     def strings(self, name: str) -> dict[str, str]:
         """A field that is an object of strings.
 
@@ -93,14 +99,15 @@ class JsonBody:
         return dict(found)
 
 
-_ENGLISH = {str: "a string", int: "an integer", bool: "a boolean", dict: "an object"} | {
+_INT32 = 2**31
+_ENGLISH = {str: "a string", int: "an integer of 32 bits", bool: "a boolean", dict: "an object"} | {
     list: "an array"
 }
 
 
 def _is(value: Any, kind: type) -> bool:
     if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INT32
     return isinstance(value, kind)
 
 
@@ -128,12 +135,26 @@ def read_timeout(body: JsonBody, *, default_s: int, limits: PlanLimits) -> int:
     """The `timeout` of a create, resume or connect.
 
     Raises:
-        ApiError: 400 where it is longer than the plan allows.
+        ApiError: 400 where it is longer than the plan allows, or below 0.
     """
     timeout_s: int = body.get("timeout", default_s)
+    if timeout_s < 0:
+        raise ApiError(400, "validation error: timeout: number must be at least 0")
     if timeout_s > limits.longest_life_s:
         hours = limits.longest_life_hours
         raise ApiError(400, f"Timeout cannot be greater than {hours} hours")
+    return timeout_s
+
+
+def read_life(body: JsonBody, *, default_s: int, limits: PlanLimits) -> int:
+    """The `timeout` of what begins a life: a create, a resume, a fork.
+
+    Raises:
+        ApiError: 400 where it is longer than the plan allows, or not above 0.
+    """
+    timeout_s = read_timeout(body, default_s=default_s, limits=limits)
+    if timeout_s == 0:
+        raise ApiError(400, "Timeout must be greater than 0")
     return timeout_s
 
 
@@ -161,9 +182,13 @@ async def read_new_sandbox(
     identifier = body.get("templateID")
     if identifier is None:
         raise ApiError(400, 'validation error: property "templateID" is missing')
-    timeout_s = read_timeout(body, default_s=default_timeout_s, limits=limits)
-    if timeout_s <= 0:
-        raise ApiError(400, "Timeout must be greater than 0")
+    try:
+        parse_name(identifier)
+    except ValueError as error:
+        raise ApiError(400, f"Invalid template reference: {error}") from error
+    timeout_s = read_life(body, default_s=default_timeout_s, limits=limits)
+    auto_resume = body.object("autoResume")
+    auto_resume.check({"enabled": bool})
     asked = NewSandbox(
         template=catalogue.get(identifier),
         timeout_s=timeout_s,
@@ -172,7 +197,7 @@ async def read_new_sandbox(
         secure=always_secure or body.get("secure", False),
         auto_pause=body.get("autoPause", False),
         auto_pause_memory=body.get("autoPauseMemory", True),
-        auto_resume=bool(body.get("autoResume", {}).get("enabled", False)),
+        auto_resume=auto_resume.get("enabled", False),
         allow_internet_access=body.get("allow_internet_access"),
         network=body.get("network"),
         volume_mounts=tuple(body.get("volumeMounts", [])),

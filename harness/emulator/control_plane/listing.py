@@ -1,18 +1,19 @@
 """Filters, order and pages of the sandbox listing.
 
 Source: e2b-dev/infra packages/api/internal/handlers/sandboxes_list.go and
-packages/api/internal/utils/pagination.go: a keyset cursor over (start, id), which
-belongs to one order.
+packages/api/internal/utils (pagination.go, sandboxes_list.go): a keyset cursor over
+(start, id), which belongs to one order.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from starlette.datastructures import QueryParams
 
@@ -35,6 +36,7 @@ MAX_LIMIT = 100
 _SEPARATOR = "__"
 _LISTED = (SandboxState.RUNNING, SandboxState.PAUSED)
 _INT32 = 2**31
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +86,26 @@ class Page:
 
 
 def parse_metadata(text: str | None) -> dict[str, str]:
-    """The metadata filter: a query string whose keys and values are quoted once more."""
-    pairs = parse_qsl(text or "", keep_blank_values=True)
-    return {unquote_plus(key): unquote_plus(value) for key, value in pairs}
+    """The metadata filter: a query string whose keys and values are quoted once more.
+
+    Raises:
+        ApiError: 400 where a part of it is no pair, or not quoted as it has to be.
+    """
+    if not text:
+        return {}
+    found = {}
+    for pair in _unquoted(text).split("&"):
+        key, *values = pair.split("=")
+        if len(values) != 1:
+            raise ApiError(400, "Error parsing metadata: invalid key value pair in query")
+        found[_unquoted(key)] = _unquoted(values[0])
+    return found
+
+
+def _unquoted(text: str) -> str:
+    if _BAD_ESCAPE.search(text):
+        raise ApiError(400, "Error parsing metadata: error when unescaping query")
+    return unquote_plus(text)
 
 
 def filter_metadata(

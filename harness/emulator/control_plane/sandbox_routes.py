@@ -7,12 +7,18 @@ clients send.
 from __future__ import annotations
 
 import asyncio
+import re
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from harness.emulator.answers import ApiError, JsonAnswer, empty_answer
-from harness.emulator.control_plane.bodies import read_body, read_new_sandbox, read_timeout
+from harness.emulator.control_plane.bodies import (
+    read_body,
+    read_life,
+    read_new_sandbox,
+    read_timeout,
+)
 from harness.emulator.control_plane.idempotency import IdempotentCreates
 from harness.emulator.control_plane.listing import (
     ListQuery,
@@ -32,17 +38,19 @@ __all__ = ["SandboxRoutes", "short_id"]
 
 V1_TIMEOUT_S = 15
 V2_TIMEOUT_S = 300
+LONGEST_REFRESH_S = 3600
 _ALL_ON_ONE_PAGE = 10**9
+_ID = re.compile(r"[a-z0-9]+")
 
 
 def short_id(request: Request, sandbox_id: str) -> str:
     """The id without the client id that clients before 1.1 append; noted in the ledger.
 
     Raises:
-        ApiError: 400 where it has more than two parts.
+        ApiError: 400 where it has more than two parts, or anything but small letters and digits.
     """
     parts = sandbox_id.split("-")
-    if len(parts) > 2:  # noqa: PLR2004 - the id and the client id
+    if len(parts) > 2 or not _ID.fullmatch(parts[0]):  # noqa: PLR2004 - the id and the client id
         raise ApiError(400, "Invalid sandbox ID")
     exchange_of(request).entry.sandbox_id = parts[0]
     return parts[0]
@@ -169,22 +177,31 @@ class SandboxRoutes:
     async def refresh(self, request: Request, sandbox_id: str) -> Response:
         """`POST /sandboxes/{id}/refreshes`: at least 15 seconds more."""
         body = await read_body(request, {"duration": int})
-        self._sandboxes.refresh(short_id(request, sandbox_id), body.get("duration", V1_TIMEOUT_S))
+        duration_s = body.get("duration", V1_TIMEOUT_S)
+        if not 0 <= duration_s <= LONGEST_REFRESH_S:
+            raise ApiError(
+                400, f"validation error: duration must be between 0 and {LONGEST_REFRESH_S}"
+            )
+        self._sandboxes.refresh(short_id(request, sandbox_id), duration_s)
         return empty_answer()
 
     async def connect_v1(self, request: Request, sandbox_id: str) -> Response:
         """`POST /sandboxes/{id}/connect`: 200 where it ran, 201 where it was resumed."""
-        return await self._connect(request, sandbox_id, default_timeout_s=0)
+        return await self._connect(request, sandbox_id, default_timeout_s=None)
 
     async def connect_v2(self, request: Request, sandbox_id: str) -> Response:
         """`POST /v2/sandboxes/{id}/connect`: the same; without a timeout 300 seconds."""
         return await self._connect(request, sandbox_id, default_timeout_s=V2_TIMEOUT_S)
 
     async def _connect(
-        self, request: Request, sandbox_id: str, *, default_timeout_s: int
+        self, request: Request, sandbox_id: str, *, default_timeout_s: int | None
     ) -> Response:
         body = await read_body(request, {"timeout": int, "memory": bool})
-        timeout_s = read_timeout(body, default_s=default_timeout_s, limits=self._sandboxes.limits)
+        if default_timeout_s is None and body.get("timeout") is None:
+            raise ApiError(400, 'validation error: property "timeout" is missing')
+        timeout_s = read_timeout(
+            body, default_s=default_timeout_s or 0, limits=self._sandboxes.limits
+        )
         life, resumed = await self._sandboxes.connect(
             short_id(request, sandbox_id), timeout_s, memory=body.get("memory", True)
         )
@@ -194,9 +211,12 @@ class SandboxRoutes:
     async def resume(self, request: Request, sandbox_id: str) -> Response:
         """`POST /sandboxes/{id}/resume`: for clients before connect."""
         body = await read_body(request, {"timeout": int, "autoPause": bool, "memory": bool})
-        timeout_s = read_timeout(body, default_s=V1_TIMEOUT_S, limits=self._sandboxes.limits)
+        timeout_s = read_life(body, default_s=V1_TIMEOUT_S, limits=self._sandboxes.limits)
         life = await self._sandboxes.resume(
-            short_id(request, sandbox_id), timeout_s, memory=body.get("memory", True)
+            short_id(request, sandbox_id),
+            timeout_s,
+            memory=body.get("memory", True),
+            auto_pause=body.get("autoPause"),
         )
         view = connection_view(life, self._service.domain_for(request))
         return JsonAnswer(view, status=201)

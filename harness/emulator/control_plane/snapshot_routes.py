@@ -1,7 +1,7 @@
 """Routes of snapshots and forks.
 
-Source: e2b-dev/infra packages/api/internal/handlers (sandbox_snapshot, snapshots_list,
-sandbox_fork, template_delete); e2b 2.63.0 e2b/sandbox_sync/sandbox_api.py.
+Source: e2b-dev/infra packages/api/internal/handlers (snapshot_template_create.go,
+snapshot_template_list.go, sandbox_fork.go); e2b 2.63.0 e2b/sandbox_sync/sandbox_api.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from harness.clock import format_instant, parse_instant
 from harness.emulator.answers import ApiError, JsonAnswer
-from harness.emulator.control_plane.bodies import read_body, read_timeout
+from harness.emulator.control_plane.bodies import read_body, read_life
 from harness.emulator.control_plane.listing import parse_limit
 from harness.emulator.control_plane.sandbox_routes import V1_TIMEOUT_S, short_id
 from harness.emulator.control_plane.views import connection_view
@@ -25,7 +25,7 @@ from harness.emulator.exchange import exchange_of
 from harness.emulator.life import NewSandbox
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
-from harness.emulator.snapshots import Snapshot
+from harness.emulator.snapshots import Snapshot, checked_name
 
 __all__ = ["SnapshotRoutes"]
 
@@ -65,11 +65,13 @@ class SnapshotRoutes:
         """`GET /snapshots`: newest first, in pages, by sandbox or name."""
         query = request.query_params
         limit, after = parse_limit(query.get("limit")), _parse_cursor(query.get("nextToken"))
+        sandbox_id = short_id(request, query["sandboxID"]) if query.get("sandboxID") else ""
+        name = checked_name(query["name"]) if query.get("name") else None
         rows = [
             snapshot
             for snapshot in self._service.snapshots.newest_first()
-            if query.get("sandboxID") in {None, "", snapshot.sandbox_id}
-            and (not query.get("name") or snapshot.is_called(query["name"]))
+            if sandbox_id in {"", snapshot.sandbox_id}
+            and (name is None or snapshot.is_called(name))
             and (after is None or _place(snapshot) < after)
         ]
         headers = {}
@@ -84,9 +86,13 @@ class SnapshotRoutes:
         if not 1 <= count <= MAX_FORKS:
             raise ApiError(400, f"validation error: count must be between 1 and {MAX_FORKS}")
         limits = self._service.sandboxes.limits
-        timeout_s = read_timeout(body, default_s=V1_TIMEOUT_S, limits=limits)
-        if timeout_s <= 0:
-            raise ApiError(400, "Timeout must be greater than 0")
+        timeout_s = read_life(body, default_s=V1_TIMEOUT_S, limits=limits)
+        if limits.concurrency is not None and count >= limits.concurrency:
+            raise ApiError(
+                400,
+                "Count must be lower than the maximum number of concurrent sandboxes "
+                f"({limits.concurrency})",
+            )
 
         def stamp(accepted: NewSandbox) -> Mapping[str, str]:
             return self._service.ownership.stamp(accepted, request.headers)

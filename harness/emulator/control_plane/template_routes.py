@@ -20,6 +20,7 @@ from harness.emulator.control_plane.template_views import template_view, templat
 from harness.emulator.exchange import exchange_of
 from harness.emulator.routes import Asks, Route
 from harness.emulator.service import EmulatedService
+from harness.emulator.template_names import parse_name
 from harness.emulator.template_records import Build, TemplateRecord
 
 __all__ = ["TemplateRoutes"]
@@ -108,11 +109,35 @@ class TemplateRoutes:
     async def delete(self, request: Request, template_id: str) -> Response:
         """`DELETE /templates/{id}`: a template or a snapshot."""
         exchange_of(request).entry.details = {"template": template_id}
-        if await self._service.snapshots.delete(template_id):
+        try:
+            name = parse_name(template_id)
+        except ValueError as error:
+            raise ApiError(400, f"Invalid template ID: {error}") from error
+        snapshots = self._service.snapshots.template_of(name)
+        if snapshots:
+            self._refuse_in_use(snapshots)
+            await self._service.snapshots.delete(snapshots)
             return empty_answer()
+        self._refuse_in_use(self._catalogue.own(template_id).template_id)
         record = self._catalogue.delete(template_id)
         self._service.builder.cancel(record)
         return empty_answer()
+
+    def _refuse_in_use(self, template_id: str) -> None:
+        """Keeps a template from which a sandbox was made that lives.
+
+        Raises:
+            ApiError: 400 that says whether such a one runs, or is paused.
+        """
+        alive = self._service.sandboxes.alive()
+        using = [life for life in alive if life.asked.template.template_id == template_id]
+        if using:
+            state = "running" if any(life.running for life in using) else "paused"
+            raise ApiError(
+                400,
+                f"cannot delete template '{template_id}' because there are {state} sandboxes "
+                "using it",
+            )
 
     async def update(self, request: Request, template_id: str) -> Response:
         """`PATCH /templates/{id}`."""

@@ -54,6 +54,24 @@ def test_rule_fits_by_method_path_and_sandbox(route: str, sandbox_id: str, fits:
     assert taken(faults, 1) == [fits]
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong", "right"),
+    [
+        ("status", 99, 200),
+        ("status", 600, 599),
+        ("probability", 1.5, 1),
+        ("headers", {"Retry-After": 1}, {"Retry-After": "1"}),
+        ("headers", {"a b": "c"}, {"a-b": "c d"}),
+        ("headers", {"a": "b\nc: d"}, {"a": "b"}),
+    ],
+)
+def test_rule_that_no_answer_could_follow_is_refused(field: str, wrong: Any, right: Any) -> None:
+    """What HTTP cannot say is told when the rule is made, not when it strikes."""
+    with pytest.raises(FaultError, match=field):
+        Faults().add({"route": "*", "delay_s": 1, field: wrong})
+    Faults().add({"route": "*", "delay_s": 1, field: right})
+
+
 def test_probability_is_repeatable_by_seed() -> None:
     """The same seed has the same weather, and about as much of it as was asked for."""
 

@@ -212,19 +212,50 @@ def test_auto_pause_is_instead_of_the_end_and_stops_the_clock(play: Play) -> Non
     play(scene)
 
 
-def test_pause_twice_and_timeout_of_a_paused_one_are_conflicts(play: Play) -> None:
-    """409, as the client expects."""
+def test_paused_one_is_paused_once_and_has_no_timeout(play: Play) -> None:
+    """A second pause is a conflict; to what prolongs lives it is not there, as in the service."""
 
     async def scene(stage: Stage) -> None:
         life = await stage.create()
         await stage.sandboxes.pause(life.sandbox_id)
         with refused(409, "already paused"):
             await stage.sandboxes.pause(life.sandbox_id)
-        with refused(409, "is paused"):
-            stage.sandboxes.set_timeout(life.sandbox_id, 10)
+        for prolong in (stage.sandboxes.set_timeout, stage.sandboxes.refresh):
+            with refused(404, "doesn't exist"):
+                prolong(life.sandbox_id, 10)
         await stage.sandboxes.resume(life.sandbox_id, 10)
         with refused(409, "already running"):
             await stage.sandboxes.resume(life.sandbox_id, 10)
+
+    play(scene)
+
+
+def test_paused_one_ends_where_it_was_paused_and_begins_anew(play: Play) -> None:
+    """The end that a listing shows is the pause; a resume may change what its timeout does."""
+
+    async def scene(stage: Stage) -> None:
+        life = await stage.create(timeout_s=500)
+        stage.clock.advance(20)
+        await stage.sandboxes.pause(life.sandbox_id)
+        assert life.end_at == stage.clock.now()
+        await stage.sandboxes.resume(life.sandbox_id, 10, auto_pause=True)
+        assert life.end_at == stage.clock.now() + timedelta(seconds=10)
+        stage.clock.advance(11)
+        await stage.sandboxes.expire_due()
+        assert life.state is SandboxState.PAUSED
+
+    play(scene)
+
+
+def test_timeout_while_it_is_being_paused_is_a_conflict(play: Play) -> None:
+    """A sandbox in change says so, and is not taken for one that is gone."""
+
+    async def scene(stage: Stage) -> None:
+        life = await stage.create()
+        async with life.changing:
+            life.state = SandboxState.PAUSED
+            with refused(409, "is being paused"):
+                stage.sandboxes.set_timeout(life.sandbox_id, 10)
 
     play(scene)
 

@@ -67,11 +67,11 @@ def test_snapshots_are_bounded_in_number_and_in_size(tmp_path: Path) -> None:
         assert all(100 * KIB <= snapshot.size_bytes < 120 * KIB for snapshot in made)
         with pytest.raises(ApiError, match="no more than 3 snapshots"):
             await snapshots.take(life.sandbox_id, None)
-        await snapshots.delete("number-0")
+        await snapshots.delete(made[0].template.template_id)
         scripted.size_bytes = 300 * KIB
         with pytest.raises(ApiError, match=r"too large; 0 MiB of 0 are kept"):
             await snapshots.take(life.sandbox_id, None)
-        await snapshots.delete("number-1")
+        await snapshots.delete(made[1].template.template_id)
         scripted.size_bytes = 200 * KIB
         assert (await snapshots.take(life.sandbox_id, None)).size_bytes >= 200 * KIB
         await snapshots.clear()

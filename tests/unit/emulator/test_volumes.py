@@ -46,9 +46,24 @@ def test_volume_is_not_mounted_over_the_system(tmp_path: Path, path: str) -> Non
     """Nor anywhere that is no absolute path below the root; elsewhere it is."""
     volumes = Volumes(tmp_path / "volumes")
     volume = asyncio.run(volumes.create("data"))
-    with pytest.raises(ApiError, match="Invalid volume mount path"):
+    with pytest.raises(ApiError, match="invalid mounts:\n\t- volume mount #0: path"):
         volumes.mounts([{"name": "data", "path": path}])
-    [mount] = volumes.mounts([{"name": "data", "path": "//mnt/./data/"}])
+    [mount] = volumes.mounts([{"name": "data", "path": "/mnt/data"}])
     assert (mount.source, mount.target) == (volume.files.root, "/mnt/data")
-    with pytest.raises(ApiError, match="not found"):
-        volumes.mounts([{"name": "other", "path": "/mnt"}])
+
+
+def test_mounts_that_do_not_fit_are_all_named(tmp_path: Path) -> None:
+    """One refusal tells of each, by its place in the request."""
+    volumes = Volumes(tmp_path / "volumes")
+    asyncio.run(volumes.create("data"))
+    asked = [("data", "/a"), ("other", "/b"), ("data", "/a"), ("data", "c"), ("data", "/d/")]
+    with pytest.raises(ApiError) as refused:
+        volumes.mounts([{"name": name, "path": path} for name, path in asked])
+    assert refused.value.status == 400
+    assert refused.value.message.splitlines() == [
+        "invalid mounts:",
+        "\t- volume mount #1: volume 'other' not found",
+        "\t- volume mount #2: path '/a' is already used",
+        "\t- volume mount #3: path must be absolute",
+        "\t- volume mount #4: path must not contain any '.' or '..' components",
+    ]
