@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +24,9 @@ from harness.emulator.isolation.user_ids import can_map_range
 
 T = TypeVar("T")
 
-DEADLINE_S = 20.0
+# What happens soon may take its time on a machine that is busy with other things.
+DEADLINE_S = 60.0
+_POLL_S = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +181,20 @@ async def collect(stream: GuestStream) -> Ended:
     return Ended(pid=pid, end=end, **output)
 
 
+def sleep_of_its_own() -> str:
+    """A command that sleeps on, and that `processes_with` finds nobody else's by."""
+    return f"sleep {10**12 + secrets.randbelow(9 * 10**12)}"
+
+
+def open_files() -> Counter[str]:
+    """What this process holds open; sockets and pipes are told apart, and counted."""
+    found: Counter[str] = Counter()
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own, or one that a thread has closed
+            found[str(path.readlink())] += 1
+    return found
+
+
 def processes_with(words: str) -> list[Path]:
     """The folders below /proc of this machine's processes with these words in their command."""
     found = []
@@ -202,5 +219,5 @@ def eventually(condition: Callable[[], T]) -> T:
         answer = condition()
         if answer:
             return answer
-        os.sched_yield()
+        time.sleep(_POLL_S)  # spinning would take the processor from what it waits for
     raise AssertionError(f"it did not become true within {DEADLINE_S} s; last: {answer!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from guest_lab import Guest, Lab, opened_lab
+from guest_lab import Guest, Lab, eventually, opened_lab
 
 from harness.emulator.isolation.user_ids import can_map_range
 
@@ -34,3 +34,5 @@ def guest(shared_guest: Guest) -> Iterator[Guest]:
     yield shared_guest
     clean = "kill -9 -1; find /home/user -mindepth 1 -delete; chown user: /home/user"
     shared_guest.run(f"{clean}", user="root")
+    # A process that was killed is listed until it has been reaped.
+    eventually(lambda: shared_guest.call("process.list") == {"processes": []})

@@ -67,7 +67,7 @@ def test_event_wakes_all_who_wait_and_who_come_late() -> None:
     """An event that has happened keeps nobody waiting; one that has not ends at its time."""
     event, woken = lean.Event(), list[bool]()
     assert not event.wait(0.001)
-    waiting = [threading.Thread(target=lambda: woken.append(event.wait(20))) for _ in range(3)]
+    waiting = [threading.Thread(target=lambda: woken.append(event.wait(60))) for _ in range(3)]
     for thread in waiting:
         thread.start()
     lean.start_thread(event.set)

@@ -57,7 +57,7 @@ def test_missing_program_is_invalid_and_leaves_nothing(guest: Guest) -> None:
         guest.run("", cmd="/no/program", args=[])
     assert refusal.value.code == "invalid_argument"
     assert guest.call("process.list") == {"processes": []}
-    assert guest.run("ps -A -o stat= | grep -c Z").text == "0"
+    eventually(lambda: guest.run("ps -A -o stat= | grep -c Z").text == "0")
 
 
 def test_environment_holds_only_what_the_sandbox_was_given(
@@ -270,11 +270,12 @@ def test_sigterm_can_be_handled(guest: Guest) -> None:
 
 def test_descendant_that_keeps_the_pipe_does_not_hold_back_the_end(guest: Guest) -> None:
     """The end comes soon after the exit, and the descendant lives on and may still write."""
-    ended = guest.run("(sleep 1; echo late; echo alive > proof; sleep 30) & echo now")
+    wait = "until [ -e gate ]; do sleep 0.01; done"
+    ended = guest.run(f"({wait}; echo late; echo alive > proof; sleep 30) & echo now")
     assert ended.text == "now"
-    assert guest.run("pgrep -c sleep").exit_code == 0
-    guest.run("while [ ! -e proof ]; do sleep 0.05; done")
-    assert guest.run("cat proof").text == "alive"
+    assert guest.run("pgrep -f '[g]ate'").exit_code == 0
+    guest.write("gate", b"")
+    eventually(lambda: guest.run("cat proof").text == "alive")
 
 
 def test_output_right_before_the_exit_is_complete(guest: Guest) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from guest_lab import Guest
+from guest_lab import DEADLINE_S, Guest
 
 from harness.emulator.isolation import GuestError, GuestStream
 
@@ -32,7 +32,7 @@ class Terminal:
     async def read_until(self, wanted: bytes) -> bytes:
         """What appears, up to and with that."""
         seen = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             async for item in self._stream:
                 if isinstance(item, bytes):
                     seen += item

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guest_lab import Guest, Lab, collect, eventually, opened_lab, processes_with
+from guest_lab import (
+    Guest,
+    Lab,
+    collect,
+    eventually,
+    opened_lab,
+    processes_with,
+    sleep_of_its_own,
+)
 
 from harness.emulator.isolation import GuestError, IsolationMode
 from harness.emulator.isolation.process_mode import LOSSES
@@ -68,12 +76,13 @@ def test_file_calls_do_not_change_the_host(bare: Guest, path: str) -> None:
 def test_kill_takes_descendants_along(bare: Guest) -> None:
     """What left its session and parents is found, too, and other sandboxes are not touched."""
     other = bare.lab.start()
-    other.spawn("sleep 626262")
-    bare.run("setsid sh -c 'sleep 616161 & sleep 616161' > /dev/null 2>&1 &")
-    eventually(lambda: len(processes_with("sleep 616161")) > 1)
+    mine, theirs = sleep_of_its_own(), sleep_of_its_own()
+    other.spawn(theirs)
+    bare.run(f"setsid sh -c '{mine} & {mine}' > /dev/null 2>&1 &")
+    eventually(lambda: len(processes_with(mine)) > 1)
     bare.lab.do(bare.sandbox.kill)
-    assert not processes_with("sleep 616161")
-    assert processes_with("sleep 626262")
+    assert not processes_with(mine)
+    assert processes_with(theirs)
     bare.lab.do(lambda: bare.lab.host.discard(other.sandbox.sandbox_id))
 
 

@@ -11,7 +11,16 @@ import threading
 from pathlib import Path
 
 import pytest
-from guest_lab import Guest, Lab, collect, eventually, opened_lab, processes_with
+from guest_lab import (
+    Guest,
+    Lab,
+    collect,
+    eventually,
+    open_files,
+    opened_lab,
+    processes_with,
+    sleep_of_its_own,
+)
 
 from harness.emulator.isolation import IsolationMode, SandboxGoneError, SandboxHost, bubblewrap
 from harness.emulator.isolation.bubblewrap import explain_refusal
@@ -29,7 +38,7 @@ async def main():
     mode = IsolationMode(sys.argv[2])
     async with SandboxHost(Path(sys.argv[1]), pool_size=1, mode=mode) as host:
         sandbox = await host.start("victim")
-        words = {"cmd": "/bin/sleep", "args": ["717171"], "envs": {}, "user": "user"}
+        words = {"cmd": "/bin/sleep", "args": [sys.argv[3]], "envs": {}, "user": "user"}
         async with sandbox.stream("process.start", **words) as stream:
             await anext(stream)
             print("up", flush=True)
@@ -55,16 +64,23 @@ asyncio.run(SandboxHost(Path(sys.argv[1]), pool_size=0).__aenter__())
 class Hesitant(Skeleton):
     """Writes the files of the second sandbox while the host is being closed, and after that."""
 
-    closing = threading.Event()
-    writes = 0
+    closing: threading.Event
+    writes: int
 
     def write(self, root: Path) -> None:
         Hesitant.writes += 1
         super().write(root)
         if Hesitant.writes > 1:
-            assert Hesitant.closing.wait(30)
+            assert Hesitant.closing.wait(60)
             for number in range(2000):
                 (root / f"late-{number}").write_bytes(b"x")
+
+
+def launcher_above(pid: int) -> int:
+    """The launcher among a process's ancestors."""
+    while "launcher.py" not in Path(f"/proc/{pid}/cmdline").read_text():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return pid
 
 
 def mounts() -> int:
@@ -110,10 +126,11 @@ def test_id_in_use_is_refused_and_free_after_discard(lab: Lab) -> None:
 def test_kill_leaves_no_process_and_keeps_the_files(guest: Guest) -> None:
     """Also what ran in the background or in a session of its own is gone at once."""
     guest.write("a/kept.txt", b"still here")
-    guest.run("nohup setsid sleep 818181 > /dev/null 2>&1 &", user="root")
-    eventually(lambda: processes_with("sleep 818181"))
+    background = sleep_of_its_own()
+    guest.run(f"nohup setsid {background} > /dev/null 2>&1 &", user="root")
+    eventually(lambda: processes_with(background))
     guest.lab.do(guest.sandbox.kill)
-    assert not processes_with("sleep 818181")
+    assert not processes_with(background)
     assert not guest.sandbox.alive
     assert [entry.path for entry in guest.sandbox.files.walk()] == [
         "/home/user/a",
@@ -155,12 +172,12 @@ def test_agent_that_stands_still_is_not_healthy_and_can_be_paused_and_killed(
     """Asked for its health it says nothing for two seconds; it goes on where it is let."""
     found = processes_with(guest.sandbox.boot_id)
     [agent] = [int(path.name) for path in found if (path / "comm").read_text() != "bwrap\n"]
-    assert guest.lab.do(guest.sandbox.healthy)
+    eventually(lambda: guest.lab.do(guest.sandbox.healthy))
     os.kill(agent, signal.SIGSTOP)
     assert not guest.lab.do(guest.sandbox.healthy)
     guest.lab.do(lambda: guest.sandbox.pause(asks_agent=False))
     guest.lab.do(guest.sandbox.resume)
-    assert guest.lab.do(guest.sandbox.healthy)
+    eventually(lambda: guest.lab.do(guest.sandbox.healthy))
     os.kill(agent, signal.SIGSTOP)
     guest.lab.do(guest.sandbox.kill)
     assert not guest.sandbox.alive
@@ -235,6 +252,7 @@ def test_host_closed_while_its_pool_fills_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files that a thread still writes are waited for, then deleted with all others."""
+    Hesitant.closing, Hesitant.writes = threading.Event(), 0
     monkeypatch.setattr(bubblewrap, "Skeleton", Hesitant)
     close = LauncherProcess.close
 
@@ -256,33 +274,37 @@ def test_host_closed_while_its_pool_fills_leaves_nothing(
 
 def test_closed_host_leaves_only_after_images(tmp_path: Path) -> None:
     """No process, no mount, no descriptor, no file of the pool."""
-    before = (mounts(), len(list(Path("/proc/self/fd").iterdir())))
+    mounts_before, files_before = mounts(), open_files()
+    running_on = sleep_of_its_own()
     marker = tmp_path / "marker-of-this-test"
     with opened_lab(marker, pool_size=2) as lab:
         for _ in range(5):
             guest = lab.start()
             guest.write("f", b"x")
-            assert mounts() == before[0]
+            assert mounts() == mounts_before
             lab.do(guest.sandbox.kill)
         running = lab.start()
-        running.spawn("sleep 919191")
-    assert (mounts(), len(list(Path("/proc/self/fd").iterdir()))) == before
+        running.spawn(running_on)
+    assert mounts() == mounts_before
+    # A thread that fills another test's pool may hold a file for a moment.
+    eventually(lambda: not open_files() - files_before)
     assert sorted(path.name[:5] for path in marker.iterdir()) == ["itest"] * 6
-    assert not processes_with("sleep 919191")
+    assert not processes_with(running_on)
 
 
 @pytest.mark.parametrize("mode", list(IsolationMode))
 def test_killed_server_takes_its_sandboxes_along(tmp_path: Path, mode: IsolationMode) -> None:
     """SIGKILL of the server ends every sandbox, and the next server cleans up after it."""
-    state = tmp_path / "state"
+    state, inside = tmp_path / "state", sleep_of_its_own()
+    seconds = inside.removeprefix("sleep ")
     with subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(state), mode], stdout=subprocess.PIPE
+        [sys.executable, "-c", SERVER, str(state), mode, seconds], stdout=subprocess.PIPE
     ) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == b"up\n"
-        assert processes_with("sleep 717171")
+        assert processes_with(inside)
         server.kill()
-    eventually(lambda: not processes_with("sleep 717171"))
+    eventually(lambda: not processes_with(inside))
     assert list(state.glob(".host-*"))
 
     async def restart() -> None:
@@ -296,15 +318,18 @@ def test_killed_server_takes_its_sandboxes_along(tmp_path: Path, mode: Isolation
 def test_killed_launcher_takes_its_sandboxes_along(tmp_path: Path) -> None:
     """Nothing survives it either, and the next start says what happened."""
     with opened_lab(tmp_path / "state", pool_size=0) as lab:
-        guest = lab.start()
-        guest.spawn("exec sleep 515151")
-        eventually(lambda: processes_with("sleep 515151"))
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        launchers = [path for path in processes_with("launcher.py") if path.name in children]
-        assert len(launchers) >= 1
-        os.kill(max(int(path.name) for path in launchers), signal.SIGKILL)
+        guest, inside = lab.start(), sleep_of_its_own()
+        guest.spawn(f"exec {inside}")
+        eventually(lambda: processes_with(inside))
+        # Not the newest child: numbers of processes begin anew, and other tests have launchers.
+        [agent] = [
+            path
+            for path in processes_with(guest.sandbox.boot_id)
+            if (path / "comm").read_text() != "bwrap\n"
+        ]
+        os.kill(launcher_above(int(agent.name)), signal.SIGKILL)
         lab.do(guest.sandbox.wait_dead)
-        eventually(lambda: not processes_with("sleep 515151"))
+        eventually(lambda: not processes_with(inside))
         with pytest.raises(BrokenError, match="has ended"):
             lab.start()
 
@@ -324,7 +349,7 @@ def test_machine_without_namespaces_is_told_what_to_do(tmp_path: Path) -> None:
         (folder / "setgroups").write_text("allow" if can_map_range() else "deny")
         for name in ("uid_map", "gid_map"):
             (folder / name).write_text(ids)
-        said = process.communicate(b"go", timeout=20)[1].decode()
+        said = process.communicate(b"go", timeout=60)[1].decode()
     assert "refuses the namespaces of a sandbox" in said
     assert "user.max_user_namespaces" in said
     assert "--isolation process" in said
