@@ -28,7 +28,7 @@ __all__ = ["Gateway", "checked_run_id"]
 
 LEAK = int(ExitCode.LEAK)
 LOG_TAIL = 6
-START_S = 20.0
+START_S = 60.0
 STOP_S = 60.0  # it ends what its run has created, and waits for creates under way
 REAP_S = 60.0
 _KEPT_FROM_IT = frozenset({*SECRET_NAMES, "E2B_ACCESS_TOKEN"})

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{3,7}) (\S+) HTTP/1\.1\r\n")
+_DEADLINE_S = 60.0
 _FAILURE = b'{"code":500,"message":"the wire was told to fail"}'
 _REFUSAL = (
     b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\n"
@@ -74,7 +75,7 @@ class CutWire:
         self._thread.start()
         server = asyncio.run_coroutine_threadsafe(
             asyncio.start_server(self._serve, "127.0.0.1", 0), self._loop
-        ).result(10)
+        ).result(_DEADLINE_S)
         self._server = server
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         return self
@@ -85,9 +86,9 @@ class CutWire:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(_DEADLINE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(_DEADLINE_S)
         self._loop.close()
 
     def arm(
@@ -122,7 +123,7 @@ class CutWire:
         async def run() -> None:
             call()
 
-        asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result(_DEADLINE_S)
 
     async def _close(self) -> None:
         self._server.close()

@@ -116,12 +116,12 @@ def serve(service: StandIn | None = None) -> Iterator[StandIn]:
     )
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
-    assert server.ready.wait(10)
+    assert server.ready.wait(60)
     try:
         yield service
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 
@@ -181,7 +181,7 @@ def _changed(service: StandIn, request: Request) -> Response:
 
 async def _create(service: StandIn, body: bytes) -> Response:
     if service.before_create is not None:
-        await asyncio.to_thread(service.before_create.wait, 20)
+        await asyncio.to_thread(service.before_create.wait, 60)
     fields = json.loads(body)
     record = service.plant(
         f"i{len(service.requests):020d}",

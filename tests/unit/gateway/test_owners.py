@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from e2b_stand_in import KEY, StandIn, serve
+from guest_lab import DEADLINE_S, eventually
 
 from harness.clock import ManualClock
 from harness.gateway import Gateway
@@ -96,15 +97,6 @@ def client_of() -> Iterator[Callable[[Gateway], Client]]:
         yield make
 
 
-def eventually(condition: Callable[[], bool], gateway: Gateway) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        url = gateway.endpoint.env["E2B_API_URL"]
-        httpx.get(f"{url}/health", headers=HEADERS, trust_env=False)
-    raise AssertionError("it never held")
-
-
 def test_sandbox_of_a_killed_process_ends_and_no_other(
     service: StandIn, tmp_path: Path, client_of: Callable[[Gateway], Client]
 ) -> None:
@@ -112,13 +104,17 @@ def test_sandbox_of_a_killed_process_ends_and_no_other(
     with Gateway(upstream=service.url, key=KEY, state_dir=tmp_path, owner_grace_s=0) as gateway:
         url = gateway.endpoint.env["E2B_API_URL"]
         mine = httpx.post(
-            f"{url}/v2/sandboxes", json={"templateID": "base"}, headers=HEADERS, trust_env=False
+            f"{url}/v2/sandboxes",
+            json={"templateID": "base"},
+            headers=HEADERS,
+            trust_env=False,
+            timeout=DEADLINE_S,
         ).json()["sandboxID"]
         client = client_of(gateway)
         theirs = client.create()
         assert set(gateway.alive()) == {mine, theirs}
         client.kill()
-        eventually(lambda: gateway.alive() == (mine,), gateway)
+        eventually(lambda: gateway.alive() == (mine,))
         assert set(service.sandboxes) == {mine}
     lines = [json.loads(line) for line in gateway.ledger_path.read_text().splitlines()]
     killed = [line for line in lines if line["kind"] == "killed" and line["sandbox_id"] == theirs]
@@ -135,11 +131,11 @@ def test_sandbox_of_an_heir_that_left_its_family_stays(
         heir = int(client.post("heir"))
         try:
             client.kill()
-            eventually(lambda: '"adopted"' in gateway.ledger_path.read_text(), gateway)
+            eventually(lambda: '"adopted"' in gateway.ledger_path.read_text())
             assert set(service.sandboxes) == {sandbox_id}
         finally:
             os.kill(heir, signal.SIGKILL)
-        eventually(lambda: not service.sandboxes, gateway)
+        eventually(lambda: not service.sandboxes)
 
 
 def test_sandbox_that_another_process_asked_for_stays(
@@ -150,13 +146,13 @@ def test_sandbox_that_another_process_asked_for_stays(
         first, second = client_of(gateway), client_of(gateway)
         handed_on, forgotten = first.create(), first.create()
         second.post(f"/sandboxes/{handed_on}/timeout", timeout=600)
-        eventually(lambda: '"adopted"' in gateway.ledger_path.read_text(), gateway)
+        eventually(lambda: '"adopted"' in gateway.ledger_path.read_text())
         first.kill()
-        eventually(lambda: gateway.alive() == (handed_on,), gateway)
+        eventually(lambda: gateway.alive() == (handed_on,))
         assert set(service.sandboxes) == {handed_on}
         assert forgotten not in service.sandboxes
         second.kill()
-        eventually(lambda: not service.sandboxes, gateway)
+        eventually(lambda: not service.sandboxes)
 
 
 def test_sandbox_outlives_its_process_where_that_was_asked_for(
