@@ -31,6 +31,7 @@ from harness.targets.command import (
     requirements_of,
     variables_of,
 )
+from harness.targets.osiris.own_cases import load_own_cases, own_allowances_file
 from harness.targets.registry import load_target
 from harness.workflow.exploration import JOBS as EXPLORERS
 from harness.workflow.exploration import ExplorationOptions, run_exploration
@@ -104,6 +105,14 @@ def run(
     no_allowances: Annotated[
         bool, typer.Option("--no-allowances", help="Accept nothing: list every difference.")
     ] = False,
+    own: Annotated[
+        Path | None,
+        typer.Option(
+            "--cases",
+            metavar="PATH",
+            help="Cases or pipelines of your own instead of the library: a folder, or one file.",
+        ),
+    ] = None,
     allowances: Annotated[
         Path | None, typer.Option(help="Another file of accepted divergences.")
     ] = None,
@@ -182,8 +191,8 @@ def run(
     part = Shard.parse(shard) if shard is not None else None
     reach = partial(reach_far_end, plan=plan.value if plan else None)
     if explore is not None:
-        if case or expression or list_cases or part:
-            raise _not_together("--explore", "--case, -k, --list and --shard")
+        if case or expression or list_cases or part or own:
+            raise _not_together("--explore", "--case, --cases, -k, --list and --shard")
         exploration = ExplorationOptions(
             examples=explore,
             seed=seed,
@@ -203,18 +212,20 @@ def run(
             print_exploration(verdict, settings, verbose=verbose > 0)
         raise typer.Exit(verdict.exit_code)
     library = target.cases()
-    cases = select_cases(library, names=case or (), expression=expression)
+    choice = _own_cases(own, library, alone=not (program or part)) if own else library
+    cases = select_cases(choice, names=case or (), expression=expression)
     if list_cases:
         _list(cases, as_json=as_json)
         return
     options = ParityOptions(
         cases=cases,
-        library=library,
+        library=(*library, *choice) if own else library,
         far_end=far_end,
         require=require,
         accept=not no_allowances,
         allowances=allowances,
-        command=_again(far_end, osiris, allowances, program, calibrate),
+        own_allowances=own_allowances_file(own) if own else None,
+        command=_again(far_end, osiris, allowances, program, calibrate=calibrate, own=own),
         program=f"-- {shlex.join(program.words)}" if program else "",
         product=COMMAND if program else PRODUCT,
         workers=(JOBS if len(cases) > 1 else 0) if workers is None else workers,
@@ -238,6 +249,14 @@ def _tell_left_out(target: Target) -> None:
         sys.stderr.write(f"left out of {target.program.folder}: {path} ({why})\n")
 
 
+def _own_cases(
+    path: Path, library: Sequence[PipelineCase], *, alone: bool
+) -> tuple[PipelineCase, ...]:
+    if not alone:
+        raise _not_together("--cases", "--files, a program and --shard")
+    return load_own_cases(path, known=[case.name for case in library])
+
+
 def _not_together(option: str, others: str) -> UsageError:
     return UsageError(
         f"{option} does not go with {others}",
@@ -251,7 +270,9 @@ def _again(
     osiris: str | None,
     allowances: Path | None,
     program: CommandProgram | None,
+    *,
     calibrate: int,
+    own: Path | None,
 ) -> str:
     """The beginning of a command that runs a case in the same way."""
     words: list[str] = []
@@ -261,6 +282,8 @@ def _again(
         words += ["--live-endpoint", "emulator"]
     if osiris:
         words += ["--osiris", osiris]
+    if own:
+        words += ["--cases", str(own)]
     if allowances:
         words += ["--allowances", str(allowances)]
     if calibrate > 1:

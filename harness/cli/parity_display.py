@@ -61,12 +61,17 @@ def print_parity(verdict: Verdict, settings: Settings, *, verbose: bool = False)
     _print_cases(console, verdict)
     _print_troubles(console, verdict)
     differences: list[Entry] = list(details.get("differences", []))
-    causes = [item for item in differences if item["explained_by"] is None]
+    heads = [item for item in differences if item["explained_by"] is None]
+    causes = [item for item in heads if not item.get("known")]
+    known = [item for item in heads if item.get("known")]
     if causes:
-        told = "1 difference" if len(causes) == 1 else f"{len(causes)} differences, causes first"
-        console.print(f"\n[bold]{told}[/bold]")
+        new = "new " if known else ""
+        told = f"1 {new}difference" if len(causes) == 1 else f"{len(causes)} {new}differences"
+        console.print(f"\n[bold]{told}{', causes first' if len(causes) > 1 else ''}[/bold]")
     for item in differences if verbose else causes:
         _print_entry(console, item, differences)
+    _print_known(console, known, differences)
+    causes += known
     for item in details.get("allowance_problems", []):
         console.print(
             f"\n[red]allowance {escape(item['source'])}[/red] ({escape(item['path'])}): "
@@ -128,15 +133,18 @@ def _print_cases(console: Console, verdict: Verdict) -> None:
         console.width = max(narrow, console.measure(table).maximum)
         console.print(table)
         console.width = narrow
-    known = any(case["differences"] > case["open"] + case["following"] for case in cases)
+    known = any(
+        case["outcome"] == Outcome.PASSED.value and case["differences"] > 0 for case in cases
+    )
     if known and verdict.details.get("accepting"):
-        file = verdict.details.get("allowances_file")
+        files = verdict.details.get("allowances_files")
+        places = files if isinstance(files, list) else [verdict.details.get("allowances_file")]
         listing = verdict.details.get("without_allowances") or command_line(
             "parity", "run", "--no-allowances"
         )
         console.print(
             f"\n[yellow]known[/yellow]: passed, as every difference is accepted, with a reason, in "
-            f"{escape(str(file))}; `{escape(str(listing))}` lists them"
+            f"{escape(' and '.join(map(str, places)))}; `{escape(str(listing))}` lists them"
         )
 
 
@@ -179,6 +187,35 @@ def _print_entry(
     following = sum(1 for other in everything if other["explained_by"] == item["id"])
     if following:
         console.print(Text(f"  {following} more follow from it", style="dim"))
+
+
+def _print_known(console: Console, known: Sequence[Entry], everything: Sequence[Entry]) -> None:
+    """What other pipelines have shown already, by its cause: open, but no news."""
+    if not known:
+        return
+    told = "1 difference" if len(known) == 1 else f"{len(known)} differences"
+    console.print(f"\n[bold]{told} of known causes[/bold], open as no allowance names the pipeline")
+    groups: dict[str, list[Entry]] = {}
+    for item in known:
+        groups.setdefault(item["known"]["link"] or item["known"]["source"], []).append(item)
+    for link, items in groups.items():
+        console.print(Text(f"\n{link}", style="bold"))
+        for reason in dict.fromkeys(item["known"]["reason"] for item in items):
+            console.print(Text(f"  {reason}"))
+        for item in items:
+            following = sum(1 for other in everything if other["explained_by"] == item["id"])
+            then = f", {following} more follow from it" if following else ""
+            names = item["pipelines"]
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            console.print(
+                Text(f"  {item['id']}", style="cyan"),
+                Text(f"{item['path']}  {item['kind']}  {item['count']}x in {names[0]}{more}{then}"),
+            )
+            for label, value in (("here", item["local"]), ("sandbox", item["remote"])):
+                first = "(nothing)" if value is None else (value.splitlines() or [""])[0]
+                console.print(Text(f"    {label:<9}{first}", style="dim"))
+    accept = command_line("parity", "accept", "--known")
+    console.print(f"\nto accept all of these, each for its reason: {escape(accept)}")
 
 
 def _print_value(console: Console, label: str, value: str | None, *, whole: bool) -> None:

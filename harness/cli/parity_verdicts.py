@@ -12,8 +12,14 @@ import typer
 
 from harness.cli.invocation import command_line
 from harness.cli.parity_display import print_difference, print_parity
+from harness.errors import UsageError
 from harness.settings import Settings
-from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
+from harness.workflow.parity_accept import (
+    accept_difference,
+    accept_known,
+    find_difference,
+    last_verdict,
+)
 from harness.workflow.parity_merge import merge_shards
 
 __all__ = ["accept", "merge", "print_json", "show"]
@@ -68,10 +74,15 @@ def show(
 
 def accept(
     identity: Annotated[
-        str, typer.Argument(metavar="ID", help="A difference of the last verdict.")
-    ],
+        str | None, typer.Argument(metavar="[ID]", help="A difference of the last verdict.")
+    ] = None,
     *,
-    reason: Annotated[str, typer.Option(help="Why it is accepted, for who reads it in a year.")],
+    reason: Annotated[
+        str | None, typer.Option(help="Why it is accepted, for who reads it in a year.")
+    ] = None,
+    known: Annotated[
+        bool, typer.Option("--known", help="Accept all whose cause is known, for that reason.")
+    ] = False,
     link: Annotated[str, typer.Option(help="Where the cause is written down.")] = "",
     expires: Annotated[
         datetime | None,
@@ -79,14 +90,28 @@ def accept(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Accepts a difference of the last verdict: appends an entry to its file of allowances."""
+    """Accepts differences of the last verdict: appends entries to its file of allowances."""
     settings = Settings.load()
     day: date | None = expires.date() if expires else None
-    accepted = accept_difference(settings, identity, reason=reason, link=link, expires=day)
+    if known == (identity is not None) or (known and (reason or link)):
+        raise UsageError(
+            "not one way to say what is accepted, and why",
+            expected="an ID with its --reason, or --known alone",
+            next_step='harness parity accept ID --reason "…", or harness parity accept --known',
+        )
+    if identity is None:
+        everything = accept_known(settings, expires=day)
+    else:
+        words = reason or ""
+        everything = (accept_difference(settings, identity, reason=words, link=link, expires=day),)
+    entries = [accepted.entry for accepted in everything]
+    file = str(everything[0].file)
     if as_json:
-        print_json({"file": str(accepted.file), "entry": accepted.entry})
+        print_json(
+            {"file": file, "entries" if known else "entry": entries if known else entries[0]}
+        )
         return
-    sys.stdout.write(f"{accepted.entry}\nappended to {accepted.file}\n")
+    sys.stdout.write("\n".join(entries) + f"\nappended to {file}\n")
     again = last_verdict(settings).details.get("again") or command_line("parity", "run")
     sys.stdout.write(f"next: {again}\n")
 

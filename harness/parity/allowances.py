@@ -1,8 +1,9 @@
 """Reads and extends the files of accepted divergences: one TOML file per product and version.
 
 An allowance is a debt with a reason: what differs (path, kind, values), where it
-is expected (pipelines, count), why it is accepted, and until when. Every problem
-of a file is reported together. docs/reference/allowances.md describes the format.
+is expected (pipelines, count), why it is accepted, and until when. A cause says what
+is behind a difference of a pipeline that no allowance names, and accepts nothing. Every
+problem of a file is reported together. docs/reference/allowances.md describes the format.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import os
 import tempfile
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from harness.parity.proposals import toml_text
 
 __all__ = [
     "AllowanceFile",
+    "Cause",
     "append_allowance",
     "load_allowances",
     "read_entry",
@@ -31,7 +33,23 @@ SCHEMA = 1
 _TEXTS = ("path", "kind", "reason", "link", "local", "remote")
 _REQUIRED = ("path", "reason", "expires")
 _KNOWN = frozenset({*_TEXTS, "pipelines", "expires", "count", "per"})
+_CAUSE_REQUIRED = ("path", "reason", "link")
+_WHEN_FAILED = "failed"
 _PER = ("run", "step")
+Entry = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What is behind differences of any pipeline; it accepts nothing.
+
+    Attributes:
+        about: which differences, why, and where that is written down; without pipelines.
+        of_failures: whether it is about pipelines alone that failed in the sandbox.
+    """
+
+    about: Allowance
+    of_failures: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +61,30 @@ class AllowanceFile:
         product: what it is about, such as "osiris-pipeline".
         version: the product's version that it is about.
         allowances: in the order of the file.
+        causes: what explains differences of any pipeline, in the order of the file.
+        before: the files whose entries go before this one's own.
     """
 
     path: Path
     product: str
     version: str
     allowances: tuple[Allowance, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    before: tuple[Path, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that the entries come from."""
+        return (*self.before, self.path)
+
+    def followed_by(self, own: AllowanceFile) -> AllowanceFile:
+        """This file and another one, under whose path the both of them go."""
+        return replace(
+            own,
+            allowances=(*self.allowances, *own.allowances),
+            causes=(*own.causes, *self.causes),
+            before=self.paths,
+        )
 
 
 def load_allowances(path: Path, *, product: str, version: str) -> AllowanceFile:
@@ -72,21 +108,30 @@ def load_allowances(path: Path, *, product: str, version: str) -> AllowanceFile:
     except tomllib.TOMLDecodeError as error:
         raise _refused(path, [f"not TOML: {error}"]) from error
     problems = _head_problems(document, product, version)
-    lines = _lines_of_entries(text)
-    allowances: list[Allowance] = []
-    entries = document.get("allowance", [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        problems.append("`allowance` must be tables: [[allowance]]")
-        entries = []
-    for number, entry in enumerate(entries):
-        line = lines[number] if number < len(lines) else 0
-        found = _entry_problems(entry)
-        problems += [f"line {line}: {problem}" for problem in found]
-        if not found:
-            allowances.append(_allowance(entry, f"{path.name}:{line}"))
+    read: dict[str, list[tuple[Entry, Allowance]]] = {"allowance": [], "cause": []}
+    for table, check in (("allowance", _entry_problems), ("cause", _cause_problems)):
+        lines = _lines_of_entries(text, table)
+        entries = document.get(table, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            problems.append(f"`{table}` must be tables: [[{table}]]")
+            continue
+        for number, entry in enumerate(entries):
+            line = lines[number] if number < len(lines) else 0
+            found = check(entry)
+            problems += [f"line {line}: {problem}" for problem in found]
+            if not found:
+                read[table].append((entry, _allowance(entry, f"{path.name}:{line}")))
     if problems:
         raise _refused(path, problems)
-    return AllowanceFile(path=path, product=product, version=version, allowances=tuple(allowances))
+    return AllowanceFile(
+        path=path,
+        product=product,
+        version=version,
+        allowances=tuple(allowance for _, allowance in read["allowance"]),
+        causes=tuple(
+            Cause(about=about, of_failures="when" in entry) for entry, about in read["cause"]
+        ),
+    )
 
 
 def read_entry(text: str) -> Allowance:
@@ -139,7 +184,7 @@ def append_allowance(path: Path, entry: str, *, product: str, version: str) -> A
             expected="a folder that can be written to and has space left",
             next_step="make room or correct the permissions; the file is as it was",
         ) from error
-    return AllowanceFile(path=path, product=product, version=version, allowances=loaded.allowances)
+    return replace(loaded, path=path)
 
 
 def _read(path: Path) -> str | None:
@@ -169,7 +214,7 @@ def _head_problems(document: Mapping[str, object], product: str, version: str) -
     problems = [
         f"unknown key {name!r}"
         for name in document
-        if name not in {"schema", "product", "version", "allowance"}
+        if name not in {"schema", "product", "version", "allowance", "cause"}
     ]
     if document.get("schema") != SCHEMA:
         problems.append(f"`schema` is {document.get('schema')!r}, expected {SCHEMA}")
@@ -180,21 +225,7 @@ def _head_problems(document: Mapping[str, object], product: str, version: str) -
 
 
 def _entry_problems(entry: Mapping[str, object]) -> list[str]:
-    problems = [f"unknown key {name!r}" for name in entry if name not in _KNOWN]
-    problems += [f"`{name}` is missing" for name in _REQUIRED if name not in entry]
-    problems += [
-        f"`{name}` must be text, not {entry[name]!r}"
-        for name in _TEXTS
-        if name in entry and not isinstance(entry[name], str)
-    ]
-    problems += [
-        f"`{name}` must not be empty"
-        for name in ("path", "reason", "kind")
-        if isinstance(entry.get(name), str) and not str(entry[name]).strip()
-    ]
-    kinds = [kind.value for kind in Kind]
-    if isinstance(entry.get("kind"), str) and entry["kind"] and entry["kind"] not in kinds:
-        problems.append(f"`kind` is {entry['kind']!r}, expected one of {', '.join(kinds)}")
+    problems = _text_problems(entry, _KNOWN, _REQUIRED)
     pipelines = entry.get("pipelines", [])
     if not isinstance(pipelines, list) or not all(isinstance(name, str) for name in pipelines):
         problems.append(f"`pipelines` must be a list of names, not {pipelines!r}")
@@ -210,19 +241,48 @@ def _entry_problems(entry: Mapping[str, object]) -> list[str]:
     return problems
 
 
+def _cause_problems(entry: Mapping[str, object]) -> list[str]:
+    """A cause is for any pipeline, and for as long as the product is this version."""
+    problems = _text_problems(entry, frozenset({*_TEXTS, "when"}), _CAUSE_REQUIRED)
+    if entry.get("when", _WHEN_FAILED) != _WHEN_FAILED:
+        problems.append(f'`when` must be "{_WHEN_FAILED}", not {entry["when"]!r}')
+    return problems
+
+
+def _text_problems(
+    entry: Mapping[str, object], known: Collection[str], required: Collection[str]
+) -> list[str]:
+    problems = [f"unknown key {name!r}" for name in entry if name not in known]
+    problems += [f"`{name}` is missing" for name in required if name not in entry]
+    problems += [
+        f"`{name}` must be text, not {entry[name]!r}"
+        for name in _TEXTS
+        if name in entry and not isinstance(entry[name], str)
+    ]
+    problems += [
+        f"`{name}` must not be empty"
+        for name in ("path", "reason", "kind", *({"link"} & set(required)))
+        if isinstance(entry.get(name), str) and not str(entry[name]).strip()
+    ]
+    kinds = [kind.value for kind in Kind]
+    if isinstance(entry.get("kind"), str) and entry["kind"] and entry["kind"] not in kinds:
+        problems.append(f"`kind` is {entry['kind']!r}, expected one of {', '.join(kinds)}")
+    return problems
+
+
 def _allowance(entry: Mapping[str, object], source: str) -> Allowance:
     def text(name: str) -> str | None:
         value = entry.get(name)
         return value if isinstance(value, str) else None
 
-    pipelines, expires, count = entry.get("pipelines"), entry["expires"], entry.get("count")
+    pipelines, expires, count = entry.get("pipelines"), entry.get("expires"), entry.get("count")
     return Allowance(
         path=text("path") or "",
         kind=text("kind"),
         pipelines=tuple(sorted(map(str, pipelines))) if isinstance(pipelines, list) else (),
         reason=text("reason") or "",
         link=text("link") or "",
-        expires=expires if isinstance(expires, date) else date.min,
+        expires=expires if isinstance(expires, date) else date.max,
         source=source,
         local=text("local"),
         remote=text("remote"),
@@ -231,9 +291,9 @@ def _allowance(entry: Mapping[str, object], source: str) -> Allowance:
     )
 
 
-def _lines_of_entries(text: str) -> list[int]:
+def _lines_of_entries(text: str, table: str) -> list[int]:
     return [
         number
         for number, line in enumerate(text.splitlines(), start=1)
-        if line.strip().replace(" ", "").startswith("[[allowance]]")
+        if line.strip().replace(" ", "").startswith(f"[[{table}]]")
     ]

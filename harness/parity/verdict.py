@@ -9,7 +9,7 @@ reproduces it alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from harness.model.difference import Allowance, Difference
@@ -22,6 +22,7 @@ from harness.parity.allowances import AllowanceFile
 from harness.parity.case import CaseComparison
 from harness.parity.causes import merge
 from harness.parity.delta import Delta
+from harness.parity.known import Known, known_causes
 from harness.parity.proposals import as_toml, proposal
 
 __all__ = ["DEFAULT_TERM", "CaseRun", "ParityFindings", "judge", "reproduce_command"]
@@ -30,6 +31,7 @@ DEFAULT_TERM = timedelta(days=90)
 NO_REASON = "WHY IT IS ACCEPTED"
 ALLOWANCES_CHECK = "allowances"
 MAX_NAMED = 3
+ENDED_WELL = "succeeded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class ParityFindings:
         accepted: what an allowance accepts, merged, with the allowance.
         problems: the allowances that are wrong.
         runs: the cases as they were run.
+        known: what is behind an open difference, by its id and what explains it, where
+            that is known from other pipelines.
     """
 
     checks: tuple[Check, ...]
@@ -66,6 +70,7 @@ class ParityFindings:
     accepted: tuple[tuple[Difference, Allowance], ...]
     problems: tuple[Problem, ...]
     runs: tuple[CaseRun, ...]
+    known: Known = field(default_factory=Known)
 
     def to_json(self, *, command: str, today: date, program: str = "") -> dict[str, Json]:
         """The details of the verdict.
@@ -87,6 +92,7 @@ class ParityFindings:
                     **item.to_json(),
                     "reproduce": reproduce_command(command, item, program),
                     "allowance": as_toml(self._proposal(item, today)),
+                    "known": _known_json(self.known.get((item.id, item.explained_by))),
                 }
                 for item in self.open
             ],
@@ -150,7 +156,11 @@ def judge(
         unseen={area for run in runs for area in run.comparison.unseen},
         absent={run.comparison.pipeline for run in runs if run.comparison.not_run is not None},
     )
-    checks = [_check(run, acceptance) for run in runs]
+    known: Known = {}
+    if allowances is not None:
+        failed = {item.comparison.pipeline for item in runs if item.comparison.remote != ENDED_WELL}
+        known = known_causes(merge(acceptance.open), allowances, failed=failed)
+    checks = [_check(run, acceptance, known) for run in runs]
     if acceptance.problems:
         checks.append(_allowances_check(acceptance.problems))
     return ParityFindings(
@@ -160,6 +170,7 @@ def judge(
         accepted=_merge_accepted(acceptance.accepted),
         problems=acceptance.problems,
         runs=tuple(runs),
+        known=known,
     )
 
 
@@ -169,7 +180,7 @@ def reproduce_command(command: str, difference: Difference, program: str = "") -
     return words.rstrip()
 
 
-def _check(run: CaseRun, acceptance: Acceptance) -> Check:
+def _check(run: CaseRun, acceptance: Acceptance, known: Known) -> Check:
     name = run.comparison.pipeline
     broken = run.comparison.broken or _unkept(run.comparison, acceptance)
     found = [item for item in acceptance.open if item.pipelines == (name,)]
@@ -179,7 +190,7 @@ def _check(run: CaseRun, acceptance: Acceptance) -> Check:
         look = f"\nnext: look into {run.folder}, then run it again" if run.folder else ""
         outcome, reason = Outcome.BROKEN, broken + look
     elif found:
-        outcome, reason = Outcome.FAILED, _summary(found)
+        outcome, reason = Outcome.FAILED, _summary(found, known)
     else:
         outcome, reason = Outcome.PASSED, ""
     return Check(name=name, outcome=outcome, reason=reason, duration_s=run.duration_s)
@@ -196,14 +207,17 @@ def _unkept(comparison: CaseComparison, acceptance: Acceptance) -> str | None:
     return f"the e2b side claims success without the promised {', '.join(absent)}"
 
 
-def _summary(found: Sequence[Difference]) -> str:
-    """The causes in few words; what follows from them is only counted."""
-    causes = [item for item in found if item.explained_by is None]
-    lines = [f"{len(causes)} differences" if len(causes) != 1 else "1 difference"]
-    lines += [
-        f"{item.id} {item.path} ({item.kind}): {item.local} → {item.remote}"
-        for item in causes[:MAX_NAMED]
-    ]
+def _summary(found: Sequence[Difference], known: Known) -> str:
+    """The causes in few words, new ones first; what follows from them is only counted."""
+    everything = [item for item in found if item.explained_by is None]
+    causes = sorted(everything, key=lambda item: (item.id, None) in known)
+    explained = sum((item.id, None) in known for item in causes)
+    first = f"{len(causes)} differences" if len(causes) != 1 else "1 difference"
+    lines = [f"{first}, {explained} of a known cause" if explained else first]
+    for item in causes[:MAX_NAMED]:
+        by = known.get((item.id, None))
+        cause = f" [{by.link or by.source}]" if by else ""
+        lines.append(f"{item.id} {item.path} ({item.kind}): {item.local} → {item.remote}{cause}")
     if len(causes) > MAX_NAMED:
         lines.append(f"… and {len(causes) - MAX_NAMED} more")
     if len(found) > len(causes):
@@ -256,6 +270,12 @@ def _allowance_json(allowance: Allowance) -> Json:
         "link": allowance.link,
         "expires": allowance.expires.isoformat(),
     }
+
+
+def _known_json(known: Allowance | None) -> Json:
+    if known is None:
+        return None
+    return {"source": known.source, "reason": known.reason, "link": known.link}
 
 
 def _delta_json(delta: Delta) -> dict[str, Json]:

@@ -60,6 +60,8 @@ class ParityOptions:
         require: asked for and not run is a failure.
         accept: whether known divergences are accepted.
         allowances: the file of accepted divergences; the target's own where it is None.
+        own_allowances: a further file, of cases outside of the library; what is accepted
+            from now on goes there. None for no such cases.
         command: the beginning of a command that runs a case again, for the report.
         program: the end of that command, behind its options.
         product: what the file of allowances is about.
@@ -78,6 +80,7 @@ class ParityOptions:
     require: bool = False
     accept: bool = True
     allowances: Path | None = None
+    own_allowances: Path | None = None
     command: str = "harness parity run"
     program: str = ""
     product: str = PRODUCT
@@ -146,7 +149,6 @@ def run_parity(
         BrokenError: if the report, or anything at all, cannot be written.
     """
     clock = clock or SystemClock()
-    path = options.allowances or target.allowances_file()
     durations = options.durations or settings.testing_env / DURATIONS
     selection = options.cases
     if options.shard is not None:
@@ -159,7 +161,7 @@ def run_parity(
         begun=longest_first(options.cases, known_durations(durations)),
         watcher=watcher or Watcher(),
         clock=clock,
-        allowances=load_allowances(path, product=options.product, version=target.version),
+        allowances=_allowances(options, target),
         redactor=Redactor.of_process(root=settings.root, secrets=settings.secrets()),
         run_id=_new_run_id(clock),
         started_at=clock.now(),
@@ -178,6 +180,16 @@ def run_parity(
         if options.shard is None:
             record_durations(durations, list(session.runs.values()))
     return verdict
+
+
+def _allowances(options: ParityOptions, target: Target) -> AllowanceFile:
+    def load(path: Path) -> AllowanceFile:
+        return load_allowances(path, product=options.product, version=target.version)
+
+    of_product = load(options.allowances or target.allowances_file())
+    if options.own_allowances is None:
+        return of_product
+    return of_product.followed_by(load(options.own_allowances))
 
 
 def _new_run_id(clock: Clock) -> str:
@@ -301,6 +313,7 @@ def _verdict(session: _Session) -> Verdict:
         "target": {"name": session.target.name, "version": session.target.version},
         "product": options.product,
         "allowances_file": str(session.allowances.path),
+        "allowances_files": [str(path) for path in session.allowances.paths],
         "accepting": options.accept,
         **findings.to_json(command=options.command, program=options.program, today=today),
     }

@@ -17,7 +17,7 @@ from harness.reports.session import VERDICT_FILE, read_verdict
 from harness.settings import Settings
 from harness.workflow.parity import SESSION
 
-__all__ = ["Accepted", "accept_difference", "find_difference", "last_verdict"]
+__all__ = ["Accepted", "accept_difference", "accept_known", "find_difference", "last_verdict"]
 
 Entry = dict[str, Json]
 
@@ -130,6 +130,48 @@ def accept_difference(
     text = as_toml(replace(proposed, reason=reason, link=link, expires=expires))
     append_allowance(path, text, product=product, version=version)
     return Accepted(file=path, entry=text)
+
+
+def accept_known(
+    settings: Settings, *, expires: date | None = None, clock: Clock | None = None
+) -> tuple[Accepted, ...]:
+    """Accepts every difference of the last verdict whose cause is known, with that as reason.
+
+    What follows from one of them is accepted with it.
+
+    Args:
+        settings: where the verdict is.
+        expires: the last day on which they hold; 90 days from today where it is left out.
+        clock: the time.
+
+    Raises:
+        UsageError: if there is none, or the day has passed.
+        BrokenError: if the file cannot be written.
+    """
+    verdict = last_verdict(settings)
+    causes = {
+        str(entry["id"]): known
+        for entry in _entries(verdict, "differences")
+        if isinstance(entry, dict) and isinstance(known := entry.get("known"), dict)
+        if entry["explained_by"] is None
+    }
+    if not causes:
+        raise UsageError(
+            "the last run has no open difference of a known cause",
+            expected="differences that another pipeline has shown already",
+            next_step="list them with `harness parity show -v`",
+        )
+    return tuple(
+        accept_difference(
+            settings,
+            identity,
+            reason=str(known["reason"]),
+            link=str(known["link"]),
+            expires=expires,
+            clock=clock,
+        )
+        for identity, known in causes.items()
+    )
 
 
 def _destination(verdict: Verdict) -> tuple[Path, str, str]:

@@ -242,7 +242,7 @@ def _judged(parts: Sequence[_Part]) -> Verdict:
         for name in part.cases
         if name not in by_name
     ]
-    copied = ("target", "product", "allowances_file", "accepting")
+    copied = ("target", "product", "allowances_file", "allowances_files", "accepting")
     return Verdict(
         session=SESSION,
         endpoint=first.verdict.endpoint,

@@ -29,6 +29,13 @@ from harness import cli
         ("run --plan hobby", "--plan hobby without --live-endpoint emulator"),
         ("run --plan gold --live-endpoint emulator", "'gold' is not one of"),
         ("run --case no-such-case", "unknown case: 'no-such-case'"),
+        ("run --cases nowhere", "--cases nowhere: no file"),
+        ("run --cases .", "--cases .: no case"),
+        ("run --cases . --shard 1/2", "--cases does not go with"),
+        ("run --cases . --explore 2", "--explore does not go with"),
+        ("accept", "not one way to say what is accepted"),
+        ("accept --known --reason r", "not one way to say what is accepted"),
+        ("accept --known", "no parity run has left a verdict"),
         ("merge", "no verdict of a shard"),
     ],
 )

@@ -14,7 +14,7 @@ from harness.model.outcome import Outcome
 from harness.model.run import Json
 from harness.model.verdict import Check, Verdict
 from harness.parity import CaseComparison, CaseRun, judge
-from harness.parity.allowances import AllowanceFile
+from harness.parity.allowances import AllowanceFile, Cause
 from harness.settings import Settings
 from harness.workflow.parity_accept import find_difference
 
@@ -108,6 +108,39 @@ def test_verbose_shows_what_follows_and_what_is_accepted(
     assert "bbbb222222" in text
     assert "cccc333333" in text
     assert "never ok (1.toml:5, until 2026-06-01)" in text
+
+
+def test_differences_of_known_causes_come_after_the_news_by_cause(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is new stands first and whole; what is known, under its cause, and how to accept it."""
+    about = replace(
+        ALLOWANCE, path="outcome", reason="the table is lost", link="why.md#a1", pipelines=()
+    )
+    file = AllowanceFile(
+        path=Path("f"),
+        product="p",
+        version="1",
+        causes=(Cause(about=about, of_failures=False),),
+    )
+    findings = judge([RUN], file, today=TODAY, library=["chain"])
+    details = findings.to_json(command="harness parity run", today=TODAY)
+    verdict = verdict_of(RUN)
+    out = shown(capsys, replace(verdict, details={**verdict.details, **details}))
+    places = [
+        out.index(told)
+        for told in (
+            "1 new difference",
+            "cccc333333",
+            "1 difference of known causes",
+            "why.md#a1",
+            "the table is lost",
+            "aaaa111111 outcome  value  1x in chain, 1 more follow from it",
+            "harness parity accept --known",
+            "2 open, 0 accepted",
+        )
+    ]
+    assert places == sorted(places)
 
 
 def test_broken_and_stale_are_told(capsys: pytest.CaptureFixture[str]) -> None:

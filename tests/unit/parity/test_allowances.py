@@ -54,6 +54,42 @@ def load(path: Path) -> tuple[Allowance, ...]:
     return load_allowances(path, product="p", version="1").allowances
 
 
+def test_causes_are_read_and_accept_nothing(file: Path) -> None:
+    """A cause is about any pipeline, for as long as the product is this version."""
+    cause = '[[cause]]\npath = "outcome"\nwhen = "failed"\nreason = "r"\nlink = "w.md"\n'
+    loaded = load_allowances(write(file, HEAD + cause), product="p", version="1")
+    assert loaded.allowances == ()
+    (found,) = loaded.causes
+    assert (found.about.path, found.about.link, found.of_failures) == ("outcome", "w.md", True)
+    assert found.about.source.endswith(":4")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("", "`link` is missing"),
+        ('link = " "', "`link` must not be empty"),
+        ('link = "w"\npipelines = ["a"]', "unknown key 'pipelines'"),
+        ('link = "w"\nwhen = "green"', '`when` must be "failed"'),
+    ],
+)
+def test_wrong_cause_is_refused(file: Path, line: str, told: str) -> None:
+    """A cause without a page, or for some pipelines only, is none."""
+    write(file, f'{HEAD}[[cause]]\npath = "outcome"\nreason = "r"\n{line}\n')
+    with pytest.raises(UsageError, match="line 4") as caught:
+        load(file)
+    assert told in caught.value.happened
+
+
+def test_file_followed_by_another_has_both(file: Path, tmp_path: Path) -> None:
+    """What is accepted from then on goes into the second one."""
+    first = load_allowances(write(file, HEAD + ENTRY), product="p", version="1")
+    own = load_allowances(tmp_path / "own.toml", product="p", version="1")
+    both = first.followed_by(own)
+    assert (both.allowances, both.path) == (first.allowances, own.path)
+    assert both.paths == (file, own.path)
+
+
 def test_entry_is_read_whole(file: Path) -> None:
     """Every key arrives, and the source says file and line."""
     assert load(write(file, HEAD + ENTRY)) == (

@@ -24,7 +24,12 @@ from harness.parity import CaseRun
 from harness.secret_values import Secret
 from harness.settings import Settings
 from harness.workflow.parity import ParityOptions, Watcher, run_parity
-from harness.workflow.parity_accept import accept_difference, find_difference, last_verdict
+from harness.workflow.parity_accept import (
+    accept_difference,
+    accept_known,
+    find_difference,
+    last_verdict,
+)
 from harness.workflow.parity_endpoint import FarEnd
 
 LOST = DATA.replace("2,b\n", "")
@@ -208,7 +213,7 @@ def test_interruption_ends_what_runs_and_says_so(settings: Settings) -> None:
     target = target_of(settings, "a", "b", "c", answers=answers)
 
     def interrupt() -> None:
-        assert target.blocked.wait(30)
+        assert target.blocked.wait(60)
         os.kill(os.getpid(), signal.SIGINT)
 
     helper = threading.Thread(target=interrupt)
@@ -283,6 +288,31 @@ def test_accepted_difference_is_green_and_stale_one_is_red(settings: Settings) -
     answers.data = {}
     stale = run(settings, target)
     assert outcomes(stale) == {"a": Outcome.PASSED, "allowances": Outcome.FAILED}
+
+
+def test_known_causes_of_own_cases_are_accepted_beside_them(settings: Settings) -> None:
+    """All at once, each for its reason, in the cases' own file; the product's stays as it is."""
+    target = target_of(settings, "a", answers=Answers(data={("a", Side.E2B): LOST}))
+    product, own = target.allowances_file(), settings.root / "own.allowances.toml"
+    head = f'schema = 1\nproduct = "osiris-pipeline"\nversion = "{target.version}"\n'
+    cause = '[[cause]]\npath = "files/output/*/rows"\nreason = "rows get lost"\nlink = "w.md"\n'
+    product.parent.mkdir()
+    product.write_text(head + cause)
+    red = run(settings, target, own_allowances=own)
+    assert red.outcome is Outcome.FAILED
+    (accepted,) = accept_known(settings, clock=ManualClock())
+    assert accepted.file == own
+    assert 'reason = "rows get lost"\nlink = "w.md"' in own.read_text()
+    assert product.read_text() == head + cause
+    assert run(settings, target, own_allowances=own).outcome is Outcome.PASSED
+    assert run(settings, target).outcome is Outcome.FAILED
+
+
+def test_accept_known_without_any_is_refused(settings: Settings) -> None:
+    """A difference without a known cause takes a reason of somebody's."""
+    run(settings, target_of(settings, "a", answers=Answers(data={("a", Side.E2B): LOST})))
+    with pytest.raises(UsageError, match="no open difference of a known cause"):
+        accept_known(settings, clock=ManualClock())
 
 
 def test_accept_refuses_what_it_cannot_accept(settings: Settings) -> None:

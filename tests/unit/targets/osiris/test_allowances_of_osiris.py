@@ -36,6 +36,16 @@ def test_every_allowance_links_to_where_its_cause_is_written_down(tmp_path: Path
         assert anchor in anchors(ROOT / page), item.source
 
 
+def test_every_cause_links_to_where_it_is_written_down(tmp_path: Path) -> None:
+    """A difference that is called known leads to what is known of it."""
+    target = OsirisTarget(settings=Settings(root=tmp_path))
+    file = load_allowances(target.allowances_file(), product=PRODUCT, version=target.version)
+    assert file.causes
+    for cause in file.causes:
+        page, _, anchor = cause.about.link.partition("#")
+        assert anchor in anchors(ROOT / page), cause.about.source
+
+
 def test_no_allowance_accepts_everything(tmp_path: Path) -> None:
     """A debt names its place, and its kind or its cases; `**` would hide what is new."""
     _, found = allowances(tmp_path)
