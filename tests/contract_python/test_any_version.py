@@ -17,7 +17,7 @@ import pytest
 from e2b import AsyncSandbox, CommandExitException, Sandbox
 
 UNKNOWN_ID = "i" + "0" * 20
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def eventually(look: Callable[[], bool]) -> bool:

@@ -92,7 +92,7 @@ class TableAdapter:
             self.target.answers.on_execute(name, self.side)
         if name in self.target.answers.block:
             self.target.blocked.set()
-            assert self.aborted.wait(30)
+            assert self.aborted.wait(60)
         error = self.target.answers.errors.get((name, self.side))
         if error is not None:
             raise error

@@ -43,7 +43,7 @@ def _play(tmp_path: Path, talk: Talk) -> None:
             ledger=ledger,
             clock=ServiceClock(ManualClock()),
         )
-        async with asyncio.timeout(20), front:
+        async with asyncio.timeout(60), front:
             await talk(sock.getsockname()[1], authority, ledger)
 
     asyncio.run(whole())

@@ -132,7 +132,7 @@ def test_two_processes_build_the_same_once(tmp_path: Path, wheel: str) -> None:
     """The second waits for the first, and both get one whole environment."""
     command = [sys.executable, "-c", BUILD, str(tmp_path), wheel]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=60)[0] for process in processes]
+    said = [process.communicate(timeout=200)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert said[0] == said[1]
     assert len([path for path in tmp_path.iterdir() if not path.name.startswith(".")]) == 1

@@ -227,7 +227,7 @@ def test_concurrency_is_bounded() -> None:
         with lock:
             under_way += 1
             most = max(most, under_way)
-        together.wait(10)
+        together.wait(60)
         with lock:
             under_way -= 1
         return kill(sandbox_id)

@@ -14,7 +14,7 @@ from harness.orphans import Fate, Limits, Sweeper, SweepReport
 from harness.sdk import ApiEndpoint, ApiSandboxDirectory
 from harness.sdk.requests import ApiRequests, Patience
 
-IMPATIENT = Patience(attempts=8, first_pause_s=0.01, longest_pause_s=0.05, timeout_s=2.0)
+IMPATIENT = Patience(attempts=8, first_pause_s=0.01, longest_pause_s=0.05, timeout_s=30.0)
 
 
 def sweep(hollow: Hollow) -> SweepReport:

@@ -62,7 +62,7 @@ def test_capture_two_full_pipes_does_not_deadlock() -> None:
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(timeout=30)
+        writer.join(timeout=60)
         assert not writer.is_alive()
     capture.close()
     assert (len(capture.text("out")), len(capture.text("err"))) == (3_000_000, 3_000_000)

@@ -46,13 +46,18 @@ def test_client_that_hangs_up_keeps_nobody_waiting(tmp_path: Path) -> None:
 def test_neighbour_tells_headers_in_lists_under_canonical_names(tmp_path: Path) -> None:
     """As go-httpbin does; any other path is not there."""
     program = tmp_path / "echo.py"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program.write_text(SERVER.replace("8080", str(port)))
-    with subprocess.Popen([sys.executable, str(program)], stderr=subprocess.DEVNULL) as server:
-        transport = httpx.HTTPTransport(retries=8)
-        with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}") as client:
+    # The system chooses the port, and the program tells it before it serves.
+    serve = 'server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)\n'
+    serve += "print(server.server_port, flush=True)\nserver.serve_forever()\n"
+    program.write_text(
+        SERVER.replace('ThreadingHTTPServer(("", 8080), Echo).serve_forever()', serve)
+    )
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as server:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             told = client.get("/headers", headers=[("x-told", "a"), ("X-TOLD", "b")])
             other = client.get("/anything")
         server.terminate()
@@ -62,6 +67,6 @@ def test_neighbour_tells_headers_in_lists_under_canonical_names(tmp_path: Path) 
 
 def _status(internet: Internet, name: str, place: tuple[str, int]) -> int:
     context = ssl.create_default_context(cadata=internet.authority)
-    with httpx.Client(verify=context) as client:
+    with httpx.Client(verify=context, timeout=60) as client:
         url = f"https://{place[0]}:{place[1]}/"
         return client.head(url, extensions={"sni_hostname": name}).status_code

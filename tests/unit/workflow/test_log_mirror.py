@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
+from guest_lab import eventually
 
 from harness.redaction.redact import Redactor
 from harness.secret_values import Secret
@@ -35,16 +35,10 @@ def test_mirror_holds_the_logs_at_the_end_without_secrets(source: Path, tmp_path
 def test_mirror_is_live(source: Path, tmp_path: Path) -> None:
     """Whole lines appear while the run goes on; half a line waits for its rest."""
     destination = tmp_path / "case"
-    appeared = threading.Event()
     with LogMirror(source, destination, Redactor(), interval_s=0.01):
         (source / "events.jsonl").write_text("one\ntw")
-        for _ in range(1000):
-            path = destination / "events.jsonl"
-            if path.is_file() and path.read_text() == "one\n":
-                appeared.set()
-                break
-            threading.Event().wait(0.01)
-        assert appeared.is_set()
+        copy = destination / "events.jsonl"
+        eventually(lambda: copy.is_file() and copy.read_text() == "one\n")
         with (source / "events.jsonl").open("a") as log:
             log.write("o\n")
     assert (destination / "events.jsonl").read_text() == "one\ntwo\n"

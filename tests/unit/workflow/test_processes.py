@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
+
+from guest_lab import eventually
 
 from harness.workflow.processes import run_child
 
@@ -34,7 +35,7 @@ def test_run_child_kills_what_the_child_left_behind(tmp_path: Path) -> None:
         f"pathlib.Path({str(file)!r}).write_text(str(p.pid))\n"
     )
     assert run_child(python(code)).returncode == 0
-    assert ends(int(file.read_text()))
+    eventually(lambda: has_ended(int(file.read_text())))
 
 
 def test_run_child_interrupted_lets_the_child_clean_up(tmp_path: Path) -> None:
@@ -42,8 +43,8 @@ def test_run_child_interrupted_lets_the_child_clean_up(tmp_path: Path) -> None:
     ready, cleaned = tmp_path / "ready", tmp_path / "cleaned"
     code = (
         "import pathlib, time\n"
-        f"pathlib.Path({str(ready)!r}).touch()\n"
         "try:\n"
+        f"    pathlib.Path({str(ready)!r}).touch()\n"
         "    time.sleep(600)\n"
         "except KeyboardInterrupt:\n"
         f"    pathlib.Path({str(cleaned)!r}).touch()\n"
@@ -73,23 +74,16 @@ def interrupt_when(ready: Path) -> None:
     """Sends this process SIGINT as soon as the file is there."""
 
     def watch() -> None:
-        deadline = time.monotonic() + 30
-        while not ready.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(ready.exists)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def ends(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     """Whether the process is gone, or a zombie that only waits for its parent."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.01)
-    return False
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"

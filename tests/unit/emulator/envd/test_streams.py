@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.types import Message
@@ -23,19 +23,25 @@ def parsed(wire: bytes) -> list[tuple[int, Any]]:
     return found
 
 
-def played(stream: ServerStream, *, client_leaves: asyncio.Event | None = None) -> bytes:
+def played(
+    stream: ServerStream,
+    *,
+    client_leaves: asyncio.Event | None = None,
+    on_receipt: Callable[[bytes], None] = lambda _: None,
+) -> bytes:
     """The body that a client received."""
     body = bytearray()
 
     async def send(message: Message) -> None:
         body.extend(message.get("body", b""))
+        on_receipt(bytes(body))
 
     async def receive() -> Message:
         await (client_leaves or asyncio.Event()).wait()
         return {"type": "http.disconnect"}
 
     async def run() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await stream({"type": "http"}, receive, send)
 
     asyncio.run(run())
@@ -88,10 +94,21 @@ def test_deadline_ends_the_stream_after_what_it_has_to_end() -> None:
 
 def test_idle_stream_sends_keepalives() -> None:
     """A quiet command keeps its connection."""
-    stream = ServerStream(silence(), keepalive=b'"alive"', keepalive_s=0.01, timeout_s=0.2)
-    wire = parsed(played(stream))
-    assert wire[-1][0] == 2
-    assert len(wire) >= 3
+    heard = asyncio.Event()
+
+    async def quiet() -> AsyncIterator[bytes]:
+        await heard.wait()
+        for message in list[bytes]():
+            yield message
+
+    def listen(body: bytes) -> None:
+        if len(parsed(body)) > 2:
+            heard.set()
+
+    stream = ServerStream(quiet(), keepalive=b'"alive"', keepalive_s=0.01)
+    wire = parsed(played(stream, on_receipt=listen))
+    assert wire[-1] == (2, {})
+    assert len(wire) >= 4
     assert {message for _, message in wire[:-1]} == {"alive"}
 
 

@@ -14,7 +14,7 @@ from harness.model.side import Endpoint
 from harness.targets.osiris.disturbances import Watch, strike
 
 AT_SLOW = Disturbance(step="slow", deed=Deed.VANISH)
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def event(name: str, step: str) -> str:

@@ -135,13 +135,13 @@ def test_deadline_ends_the_run_and_keeps_what_is_there(
     """A hang of the product is a result that says so; its events up to then are evidence."""
     case = make_case(
         "SELECT count(*) FROM range(10000000) AS a(i), range(10000000) AS b(j) WHERE hash(i) <> j",
-        deadline_s=6.0,
+        deadline_s=10.0,
     )
     prepared = adapter.prepare(case, context)
     result = adapter.execute(prepared, context)
     assert (result.timed_out, result.success, result.exit_code) == (True, False, 124)
     assert result.error_message is not None
-    assert "deadline of 6 s" in result.error_message
+    assert "deadline of 10 s" in result.error_message
     evidence = target.gather(Side.LOCAL, case, context, result, adapter.collect(prepared, context))
     assert evidence.broken is None
     assert evidence.events is not None
