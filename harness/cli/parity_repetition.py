@@ -45,8 +45,8 @@ def false_alarms(
     expression: Annotated[
         str | None, typer.Option("-k", metavar="EXPR", help="Only cases that this fits, as pytest.")
     ] = None,
-    workers: Annotated[
-        int, typer.Option("-n", min=0, metavar="N", help="How many workers; 0 for this process.")
+    jobs: Annotated[
+        int, typer.Option("-n", min=1, metavar="N", help="How many cases run side by side.")
     ] = JOBS,
     osiris: Annotated[
         str | None, typer.Option(metavar="VERSION", help="Version of osiris-pipeline.")
@@ -60,7 +60,7 @@ def false_alarms(
     options = ParityOptions(
         cases=select_cases(library, names=case or (), expression=expression),
         library=library,
-        workers=workers,
+        jobs=jobs,
     )
     verdict = count_false_alarms(settings, target, options, times=times, watcher=_Lines())
     if as_json:

@@ -8,7 +8,7 @@ where live was asked for without a key, and where a person ended it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from harness.clock import Clock, SystemClock
 from harness.errors import BrokenError, HarnessError, LeakError, UsageError
+from harness.model.evidence import Evidence
 from harness.model.outcome import Outcome
 from harness.model.run import Json, PipelineCase
 from harness.model.side import Endpoint
@@ -110,6 +111,7 @@ class _Session:
     options: ParityOptions
     begun: tuple[PipelineCase, ...]
     watcher: Watcher
+    earlier: MutableMapping[str, Evidence] | None
     clock: Clock
     allowances: AllowanceFile
     redactor: Redactor
@@ -132,6 +134,7 @@ def run_parity(
     clock: Clock | None = None,
     reach: Reach = far_end,
     report: bool = True,
+    earlier: MutableMapping[str, Evidence] | None = None,
 ) -> Verdict:
     """Runs and compares the cases, and writes the session's report.
 
@@ -143,6 +146,7 @@ def run_parity(
         clock: the time.
         reach: opens the far end; it is closed, with every sandbox on it, when all is run.
         report: whether the report is written, and how long the cases took.
+        earlier: see `CaseRunner`; only for cases that run in this process.
 
     Raises:
         UsageError: if the file of allowances or a setting is wrong.
@@ -160,6 +164,7 @@ def run_parity(
         options=options,
         begun=longest_first(options.cases, known_durations(durations)),
         watcher=watcher or Watcher(),
+        earlier=earlier,
         clock=clock,
         allowances=_allowances(options, target),
         redactor=Redactor.of_process(root=settings.root, secrets=settings.secrets()),
@@ -247,6 +252,7 @@ def _run_cases_in(folder: Path, session: _Session, endpoint: Endpoint) -> None:
         redactor=session.redactor,
         clock=session.clock,
         remote_runs=options.calibrate,
+        earlier=session.earlier,
         templates=settings.testing_env / "templates",
     )
     with ThreadPoolExecutor(max_workers=options.jobs, thread_name_prefix="case") as pool:

@@ -1,17 +1,21 @@
 """Counts false alarms: the same library, the same product, again and again.
 
-Nothing changes between the runs, so that every run that does not pass cries wolf. A
-run that alarmed keeps its folder, so that the cause can be looked for; others are
-removed.
+Nothing changes between the runs, so that every run that does not pass cries wolf. Each
+runs every case here and in a sandbox once; the first of the two local runs that show what
+differs by itself is the one of the run before, so that only the very first has two. A run
+that alarmed keeps its folder, so that the cause can be looked for; others are removed, once
+the next one needs their files no more.
 """
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from harness.clock import Clock, SystemClock
+from harness.model.evidence import Evidence
 from harness.model.outcome import Outcome
 from harness.model.run import Json
 from harness.model.verdict import Check, Verdict
@@ -42,6 +46,8 @@ class _Count:
     asked: int
     started_at: datetime
     runs: list[Check]
+    earlier: dict[str, Evidence] = field(default_factory=dict)
+    done_with: Path | None = None
     compared: int = 0
     interrupted: bool = False
     leak: bool = False
@@ -81,11 +87,19 @@ def count_false_alarms(
     begun_s = clock.monotonic_s()
     while len(count.runs) < times and not count.interrupted:
         verdict = run_parity(
-            settings, target, options, clock=clock, reach=reach, watcher=Watcher(), report=False
+            settings,
+            target,
+            options,
+            clock=clock,
+            reach=reach,
+            watcher=Watcher(),
+            report=False,
+            earlier=count.earlier,
         )
         _note(count, verdict, settings)
         if not count.interrupted:
             watcher.finished(count.runs[-1], done=len(count.runs), total=times)
+    _remove(count.done_with)
     verdict = Verdict(
         session=FALSE_ALARMS,
         endpoint=options.far_end.value,
@@ -103,6 +117,8 @@ def count_false_alarms(
 def _note(count: _Count, verdict: Verdict, settings: Settings) -> None:
     """One run; one that a person ended says nothing, and is not counted."""
     count.leak = count.leak or verdict.leak
+    _remove(count.done_with)
+    count.done_with = None
     if verdict.interrupted:
         count.interrupted = True
         return
@@ -111,8 +127,9 @@ def _note(count: _Count, verdict: Verdict, settings: Settings) -> None:
     folder = settings.testing_env / "runs" / str(verdict.details["run_id"])
     if alarms:
         names += f"\nnext: look into {folder}"
+        count.earlier.clear()
     else:
-        shutil.rmtree(folder, ignore_errors=True)
+        count.done_with = folder
     count.compared += sum(
         check.name in {case.name for case in count.options.cases}
         and check.outcome is not Outcome.NOT_RUN
@@ -126,6 +143,11 @@ def _note(count: _Count, verdict: Verdict, settings: Settings) -> None:
             duration_s=verdict.duration_s,
         )
     )
+
+
+def _remove(folder: Path | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _details(count: _Count, target: Target) -> dict[str, Json]:

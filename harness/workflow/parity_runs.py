@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 import threading
+from collections.abc import MutableMapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +41,9 @@ class CaseRunner:
         templates: where built templates are, for a far end of a case's own.
         local_runs: 2, or 1 where noise is not to be measured.
         remote_runs: 1, or more to measure the noise of that side, too.
+        earlier: the last local run of each case, where the same library runs again and again:
+            it is the first of two for the next run, which takes its place. Its files must
+            still be there. None where each run of a case stands alone.
     """
 
     target: Target
@@ -52,6 +56,7 @@ class CaseRunner:
     templates: Path | None = None
     local_runs: int = 2
     remote_runs: int = 1
+    earlier: MutableMapping[str, Evidence] | None = None
     _adapters: set[ExecutionAdapter] = field(default_factory=set)
     _idle: threading.Condition = field(default_factory=threading.Condition)
     _running: int = 0
@@ -109,7 +114,8 @@ class CaseRunner:
         )
 
     def _compared(self, case: PipelineCase, folder: Path) -> CaseComparison:
-        first = self._observe(case, Side.LOCAL, folder / "local-1")
+        first = (self.earlier or {}).get(case.name)
+        first = first or self._observe(case, Side.LOCAL, folder / "local-1")
         second = first
         if self.local_runs > 1:
             second = self._observe(case, Side.LOCAL, folder / "local-2")
@@ -121,6 +127,8 @@ class CaseRunner:
             self._observe(case, Side.E2B, folder / f"e2b-{number}")
             for number in range(2, self.remote_runs + 1)
         ]
+        if self.earlier is not None:
+            self.earlier[case.name] = second
         return self._redacted(
             compare_case(first, second, remote, again=again, expect_success=case.expect_success)
         )

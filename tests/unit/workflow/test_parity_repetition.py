@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,14 @@ def repeat(
 def test_runs_without_a_difference_raise_no_alarm(settings: Settings) -> None:
     """Every run counts, every comparison counts, and no folder is left."""
     seen = Seen()
-    verdict, _ = repeat(settings, watcher=seen)
+    verdict, target = repeat(settings, watcher=seen)
     assert (verdict.outcome, verdict.exit_code) == (Outcome.PASSED, ExitCode.PASSED)
     details = verdict.details
     assert (details["runs"], details["compared"], details["false_alarms"]) == (4, 8, 0)
     assert seen.lines == [f"{number}/4 passed" for number in (1, 2, 3, 4)]
     assert list((settings.testing_env / "runs").iterdir()) == []
+    sides = Counter(adapter.side for adapter in target.adapters)
+    assert sides == {Side.LOCAL: 2 * (NUMBER_OF_RUNS + 1), Side.E2B: 2 * NUMBER_OF_RUNS}
     written = json.loads((settings.reports / "parity-false-alarms" / "verdict.json").read_text())
     assert written["details"]["false_alarms"] == 0
 
@@ -84,6 +87,26 @@ def test_run_that_alarms_is_counted_and_its_folder_kept(settings: Settings) -> N
     assert verdict.details["false_alarms"] == 1
     assert len(list((settings.testing_env / "runs").iterdir())) == 1
     assert verdict.exit_code is ExitCode.FAILED
+
+
+def test_noise_between_two_runs_is_none_of_the_product(settings: Settings) -> None:
+    """Control: what changes here from run to run is noise; what changes there only is an alarm."""
+
+    def changing(side: Side) -> Answers:
+        answers, runs = Answers(), iter(range(100))
+
+        def change(name: str, where: Side) -> None:
+            if where is side:
+                answers.data = {(name, side): DATA.replace("2,b", f"{next(runs)},b")}
+
+        answers.on_execute = change
+        return answers
+
+    alarms = [
+        repeat(settings, changing(side))[0].details["false_alarms"]
+        for side in (Side.LOCAL, Side.E2B)
+    ]
+    assert alarms == [0, NUMBER_OF_RUNS]
 
 
 def test_dead_far_end_is_an_alarm_and_not_a_quiet_run(settings: Settings) -> None:
