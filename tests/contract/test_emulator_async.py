@@ -73,7 +73,7 @@ def test_async_watch_is_a_stream_of_events() -> None:
         events: asyncio.Queue[FilesystemEvent] = asyncio.Queue()
         watch = await sandbox.files.watch_dir("w", on_event=events.put)
         await sandbox.files.write("w/new", "x")
-        first = await asyncio.wait_for(events.get(), 5)
+        first = await asyncio.wait_for(events.get(), 60)
         assert (first.name, first.type) == ("new", FilesystemEventType.CREATE)
         await watch.stop()  # type: ignore[no-untyped-call]  # the SDK's own gap
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from e2b import NotFoundException, Sandbox, SandboxException
+from guest_lab import DEADLINE_S, eventually
 
 from harness.emulator.attach import AdminClient, Emulator
 from harness.pytest_plugin.fixtures import E2BEnvironment
@@ -64,14 +65,12 @@ def test_environment_of_the_host_is_not_inside(walled: Emulator, inside: Sandbox
 def test_emulators_port_and_tokens_are_out_of_reach(walled: Emulator, inside: Sandbox) -> None:
     """No way from inside to the API that made the sandbox, nor to what it asks for."""
     url = httpx.URL(walled.env["E2B_API_URL"])
-    with socket.create_connection((url.host, url.port), timeout=5):
+    with socket.create_connection((url.host, url.port), timeout=DEADLINE_S):
         pass
     # /dev/tcp is bash's: a control that it is meant and works.
     dial = "exec 3<>/dev/tcp/127.0.0.1/{}"
     inside.commands.run("python3 -m http.server 8099 >/dev/null 2>&1", background=True)
-    for _ in range(100):
-        if inside.commands.run(dial.format(8099) + " || true; echo $?").stderr == "":
-            break
+    eventually(lambda: inside.commands.run(dial.format(8099) + " || true; echo $?").stderr == "")
     for host in ("127.0.0.1", "localhost", "169.254.169.254", "192.168.0.1", "10.0.2.2"):
         with pytest.raises(SandboxException):
             inside.commands.run(f"timeout 3 bash -c 'exec 3<>/dev/tcp/{host}/{url.port}'")
@@ -140,7 +139,16 @@ def test_ports_of_one_sandbox_are_not_the_others(
     url = e2b_env.endpoint.env["E2B_SANDBOX_URL"]
     for number, sandbox in enumerate(sandboxes):
         headers = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": "8098"}
-        for _ in range(100):
-            if (answer := httpx.get(url, headers=headers)).status_code != 502:
-                break
-        assert answer.text == f"number {number}"
+        assert _answer(url, headers) == f"number {number}"
+
+
+def _answer(url: str, headers: dict[str, str]) -> str:
+    """What a port says, once it is open."""
+
+    def ask() -> httpx.Response | None:
+        answer = httpx.get(url, headers=headers, timeout=DEADLINE_S)
+        return None if answer.status_code == httpx.codes.BAD_GATEWAY else answer
+
+    found = eventually(ask)
+    assert found is not None
+    return found.text

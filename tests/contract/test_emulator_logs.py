@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from e2b import Sandbox
+from guest_lab import eventually
 
 from harness.emulator.attach import AdminClient
 from harness.model.side import Endpoint
@@ -62,12 +63,12 @@ def test_logs_tell_the_end_of_a_process_without_its_client(
     handle = sandbox.commands.run("read line; printf bye; exit 3", background=True, stdin=True)
     handle.disconnect()
     sandbox.commands.send_stdin(handle.pid, "on\n")
-    for _ in range(200):
-        found = [line for line in _lines(api, sandbox.sandbox_id) if line.get("pid") == handle.pid]
-        if len(found) == 2:
-            break
-        sandbox.commands.run("true")
-    assert found[1]["process_result"] == {
+
+    def found() -> list[dict[str, Any]]:
+        return [line for line in _lines(api, sandbox.sandbox_id) if line.get("pid") == handle.pid]
+
+    eventually(lambda: len(found()) == 2)
+    assert found()[1]["process_result"] == {
         "exit_code": 3,
         "exited": True,
         "status": "exit status 3",

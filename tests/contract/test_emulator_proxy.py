@@ -13,7 +13,7 @@ import pytest
 
 from harness.emulator.attach import Emulator
 
-_TIMEOUT_S = 60
+_TIMEOUT_S = 200
 # Runs in a process of its own: the SDK reads its environment when it is imported.
 _SYNC = """
 from e2b import Sandbox, Template

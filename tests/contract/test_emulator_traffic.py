@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from e2b import Sandbox
+from guest_lab import DEADLINE_S, eventually
 
 from harness.pytest_plugin.fixtures import E2BEnvironment
 
@@ -59,7 +60,8 @@ def ask(e2b_env: E2BEnvironment, sandbox: Sandbox, port: int, path: str = "/") -
     """A request by host name, to wherever the endpoint takes sandbox traffic."""
     base = e2b_env.endpoint.env.get("E2B_SANDBOX_URL")
     host = sandbox.get_host(port)
-    return httpx.get(f"{base or 'https://' + host}{path}", headers={"Host": host})
+    url = f"{base or 'https://' + host}{path}"
+    return httpx.get(url, headers={"Host": host}, timeout=DEADLINE_S)
 
 
 def test_port_is_reached_by_host_name_and_by_header(
@@ -196,7 +198,7 @@ def test_connection_that_changes_its_protocol_is_passed_through(
     """WebSockets and the like: after the upgrade bytes go both ways as they are."""
     port = start_server(sandbox, UPGRADE_SERVER)
     url = httpx.URL(e2b_env.endpoint.env["E2B_SANDBOX_URL"])
-    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port), timeout=DEADLINE_S) as connection:
         connection.sendall(
             (
                 f"GET /chat HTTP/1.1\r\nHost: {sandbox.get_host(port)}\r\n"
@@ -249,7 +251,7 @@ def test_side_that_says_no_more_still_hears_the_other(
     port = start_server(sandbox, HALF_SERVER)
     url = httpx.URL(e2b_env.endpoint.env["E2B_SANDBOX_URL"])
     path = "/first" if first == "sandbox" else "/sum"
-    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port), timeout=DEADLINE_S) as connection:
         connection.sendall(
             (
                 f"GET {path} HTTP/1.1\r\nHost: {sandbox.get_host(port)}\r\n"
@@ -266,10 +268,10 @@ def test_side_that_says_no_more_still_hears_the_other(
             assert connection.recv(100, socket.MSG_WAITALL) == b"all said"
             connection.sendall(b"still here")
             connection.shutdown(socket.SHUT_WR)
-            for _ in range(200):
-                if sandbox.files.exists("/tmp/heard"):  # noqa: S108 - a path in the sandbox
-                    break
-            assert sandbox.files.read("/tmp/heard") == "still here"  # noqa: S108 - a path in the sandbox
+            heard = "/tmp/heard"  # noqa: S108 - a path in the sandbox
+            eventually(lambda: sandbox.files.exists(heard))
+            # It is there before it is written.
+            eventually(lambda: sandbox.files.read(heard) == "still here")
 
 
 def test_browser_of_another_origin_may_ask_and_read(

@@ -197,4 +197,4 @@ def ask(e2b_env: E2BEnvironment, sandbox: Sandbox, body: dict[str, object]) -> h
     token = sandbox.connection_config.sandbox_headers.get("X-Access-Token")
     if token:
         headers["X-Access-Token"] = token
-    return httpx.post(f"{base}/execute", json=body, headers=headers, timeout=30)
+    return httpx.post(f"{base}/execute", json=body, headers=headers, timeout=60)

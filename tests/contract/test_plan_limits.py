@@ -13,7 +13,6 @@ from harness.emulator.attach import Emulator
 from harness.gateway import Gateway
 
 pytestmark = pytest.mark.e2b
-CREATES = 3
 
 
 def create(gateway: Gateway) -> int:
@@ -28,16 +27,16 @@ def create(gateway: Gateway) -> int:
     return answer.status_code
 
 
-@pytest.mark.parametrize(("patience_s", "refused"), [(50.0, False), (0.0, True)])
+@pytest.mark.parametrize(("patience_s", "creates", "refused"), [(50.0, 3, False), (0.0, 12, True)])
 def test_creates_past_a_hobby_plan_wait_and_do_not_fail(
-    tmp_path: Path, patience_s: float, *, refused: bool
+    tmp_path: Path, patience_s: float, creates: int, *, refused: bool
 ) -> None:
-    """One create a second is allowed and three come at once; control: without patience, 429."""
+    """One create a second is allowed and some come at once; control: without patience, 429."""
     with (
         Emulator("--plan", "hobby") as emulator,
         Gateway(upstream=emulator.endpoint, state_dir=tmp_path, patience_s=patience_s) as gateway,
-        ThreadPoolExecutor(CREATES) as threads,
+        ThreadPoolExecutor(creates) as threads,
     ):
-        answers = Counter(threads.map(lambda _: create(gateway), range(CREATES)))
+        answers = Counter(threads.map(lambda _: create(gateway), range(creates)))
     assert (answers[429] > 0) is refused
-    assert answers[201] + answers[429] == CREATES
+    assert answers[201] + answers[429] == creates
