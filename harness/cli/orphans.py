@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import Abort
 
 from harness.cli.sweep_tables import print_listing, print_sweep
 from harness.cli.verdicts import print_verdicts
@@ -147,7 +148,8 @@ def sweep(
     _write_junit(checks_of_sweep(report), junit, endpoint)
     if report.dry_run and report.orphans and not as_json:
         sys.stderr.write("dry run: nothing was ended; add --force to end them\n")
-    report.raise_if_left()
+    if not report.interrupted:
+        report.raise_if_left()
     raise typer.Exit(report.exit_code)
 
 
@@ -296,6 +298,11 @@ def _reported(junit: Path | None, endpoint: ApiEndpoint) -> Iterator[None]:
     except HarnessError as error:
         outcome = Outcome.FAILED if isinstance(error, LeakError) else Outcome.BROKEN
         check = Check(name="sweep", outcome=outcome, reason=" | ".join(error.lines()))
+        _write_junit((check,), junit, endpoint)
+        raise
+    except (KeyboardInterrupt, Abort):
+        reason = "interrupted before anything was ended"
+        check = Check(name="sweep", outcome=Outcome.BROKEN, reason=reason)
         _write_junit((check,), junit, endpoint)
         raise
 

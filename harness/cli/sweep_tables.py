@@ -21,6 +21,8 @@ _FATE_STYLES = {
     Fate.CHANGED: "yellow",
     Fate.FAILED: "red",
     Fate.STILL_ALIVE: "red",
+    Fate.NOT_TRIED: "yellow",
+    Fate.UNDER_WAY: "yellow",
 }
 _WHOLE = frozenset({"sandbox", "state", "age", "ruling"})
 UNBOUNDED = 500

@@ -2,7 +2,7 @@
 
 Nothing is ended unless it was asked for by `force`. A listing that is not whole, a
 number beyond the limits, or a sandbox that changed since it was judged stop the
-kill, not the report.
+kill, not the report; an interruption stops what was not begun, and not the report either.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from harness.clock import Clock, SystemClock
 from harness.errors import HarnessError, LeakError, UsageError
 from harness.model.sandbox import SandboxRecord
+from harness.orphans.kills import Kills
 from harness.orphans.ledger import LedgerView
 from harness.orphans.owners import dead_runs, live_runs, ownerless
 from harness.orphans.policy import Decision, Evidence, Rules, Ruling, decide
@@ -23,6 +24,7 @@ from harness.ports import AccountView, SandboxDirectory
 
 __all__ = ["Limits", "Sweeper"]
 
+INTERRUPTED_WAIT_S = 5.0  # for kills that are under way; a runner that cancels allows little more
 VERIFY_PAUSES_S = (0.0, 0.5, 1.0, 2.0)  # the service's listing may lag behind its kills
 
 
@@ -106,14 +108,28 @@ class Sweeper:
     def end(self, report: SweepReport) -> SweepReport:
         """Ends what a report found due; each sandbox is read again before.
 
+        A KeyboardInterrupt ends it early: the report then says so, and what became of each.
+
         Raises:
             LeakError: if more is due than the limits allow; nothing was ended then.
         """
         due = [one.decision for one in report.endings]
         self._refuse_beyond_limits(len(due), len(report.decisions))
-        endings = self._end_all(due)
-        endings, unverified = self._verify(endings)
-        return replace(report, dry_run=False, endings=endings, unverified=unverified)
+        kills = self._end_all(due)
+        endings, interrupted = tuple(map(kills.ending, due)), kills.stopped
+        unverified = _INTERRUPTED if interrupted else ""
+        if not interrupted:
+            try:
+                endings, unverified = self._verify(endings)
+            except KeyboardInterrupt:
+                unverified, interrupted = _INTERRUPTED, True
+        return replace(
+            report,
+            dry_run=False,
+            endings=endings,
+            unverified=unverified,
+            interrupted=interrupted,
+        )
 
     def _evidence(self) -> Evidence:
         directory, left = self._directory, ownerless(self._ledger)
@@ -143,28 +159,35 @@ class Sweeper:
                 next_step="look at `harness orphans list`, then allow it with --max-share 1",
             )
 
-    def _end_all(self, due: Sequence[Decision]) -> tuple[Ending, ...]:
-        if not due:
-            return ()
+    def _end_all(self, due: Sequence[Decision]) -> Kills:
+        kills = Kills()
         pool = ThreadPoolExecutor(self._limits.concurrency, thread_name_prefix="sweep")
         try:
-            return tuple(pool.map(self._end_one, due))
+            for future in [pool.submit(self._end_one, one, kills) for one in due]:
+                future.result()
+        except KeyboardInterrupt:
+            kills.stop(INTERRUPTED_WAIT_S)
         finally:
-            # On an interruption nothing new is begun; what is under way ends by itself.
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+        return kills
 
-    def _end_one(self, decision: Decision) -> Ending:
+    def _end_one(self, decision: Decision, kills: Kills) -> None:
         judged = decision.record
         try:
             current = self._directory.get(judged.sandbox_id)
             if current is None:
-                return Ending(decision=decision, fate=Fate.ALREADY_GONE)
-            if _changed(judged, current):
-                return Ending(decision=decision, fate=Fate.CHANGED)
-            killed = self._directory.kill(judged.sandbox_id)
+                fate = Fate.ALREADY_GONE
+            elif _changed(judged, current):
+                fate = Fate.CHANGED
+            elif not kills.begin(judged.sandbox_id):
+                return
+            else:
+                killed = self._directory.kill(judged.sandbox_id)
+                fate = Fate.ENDED if killed else Fate.ALREADY_GONE
         except HarnessError as error:
-            return Ending(decision=decision, fate=Fate.FAILED, why=error.happened)
-        return Ending(decision=decision, fate=Fate.ENDED if killed else Fate.ALREADY_GONE)
+            kills.end(Ending(decision=decision, fate=Fate.FAILED, why=error.happened))
+        else:
+            kills.end(Ending(decision=decision, fate=fate))
 
     def _verify(self, endings: tuple[Ending, ...]) -> tuple[tuple[Ending, ...], str]:
         """Looks again: acknowledged kills may not have happened, and failed ones may have."""
@@ -188,6 +211,7 @@ class Sweeper:
         return tuple(replace(one, fate=fates.get(one.sandbox_id, one.fate)) for one in endings), ""
 
 
+_INTERRUPTED = "the sweep was interrupted"
 _CLAIMED = frozenset({Fate.ENDED, Fate.ALREADY_GONE})
 
 

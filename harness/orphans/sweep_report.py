@@ -24,10 +24,12 @@ class Fate(StrEnum):
     CHANGED = "changed since it was judged, so left alone"
     FAILED = "could not be ended"
     STILL_ALIVE = "acknowledged as ended, but still alive"
+    NOT_TRIED = "not tried, because the sweep was interrupted"
+    UNDER_WAY = "asked for when the sweep was interrupted; no answer was waited for"
 
 
 _OVER = frozenset({Fate.ENDED, Fate.ALREADY_GONE})
-_LEFT = frozenset({Fate.WOULD_END, Fate.FAILED, Fate.STILL_ALIVE})
+_LEFT = frozenset({Fate.WOULD_END, Fate.FAILED, Fate.STILL_ALIVE, Fate.NOT_TRIED, Fate.UNDER_WAY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class SweepReport:
         decisions: every sandbox of the listing, in its order.
         endings: those that were due, in the same order.
         unverified: why the second listing says nothing; empty where it does.
+        interrupted: it was stopped before its end, so that the fates are those until then.
     """
 
     dry_run: bool
@@ -69,6 +72,7 @@ class SweepReport:
     decisions: tuple[Decision, ...]
     endings: tuple[Ending, ...] = field(default=())
     unverified: str = ""
+    interrupted: bool = False
 
     @property
     def orphans(self) -> tuple[str, ...]:
@@ -83,7 +87,9 @@ class SweepReport:
 
     @property
     def exit_code(self) -> ExitCode:
-        """LEAK where an orphan is left, BROKEN where that is not known."""
+        """LEAK where an orphan is left, BROKEN where that is not known, or INTERRUPTED."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
         if self.left:
             return ExitCode.LEAK
         return ExitCode.BROKEN if self.unverified else ExitCode.PASSED
@@ -92,8 +98,13 @@ class SweepReport:
         """Says what is left.
 
         Raises:
+            KeyboardInterrupt: if the sweep was interrupted; with what it had ended until then.
             LeakError: if something that was to be ended is still alive, or may be.
         """
+        if self.interrupted:
+            ended = ", ".join(self.orphans) or "none"
+            left = ", ".join(one.sandbox_id for one in self.left) or "none"
+            raise KeyboardInterrupt(f"the sweep was interrupted; ended: {ended}; left: {left}")
         if self.dry_run or not (self.left or self.unverified):
             return
         named = [
@@ -123,6 +134,7 @@ class SweepReport:
             "orphans": list(self.orphans),
             "left": [one.sandbox_id for one in self.left],
             "unverified": self.unverified,
+            "interrupted": self.interrupted,
             "exit_code": int(self.exit_code),
             "sandboxes": [
                 _row(decision, fates.get(decision.record.sandbox_id)) for decision in self.decisions

@@ -1,7 +1,10 @@
 """JUnit XML: made from a verdict, read as checks, redacted, merged into one file.
 
 It reads what pytest writes and what other tools make of the same format; what it
-cannot read is an error that names the cause, never an empty result.
+cannot read is an error that names the cause, never an empty result. What it writes
+holds to the schema that strict readers check.
+Source: jenkinsci/xunit-plugin types/model/xsd/junit-10.xsd: no `skipped` on `testsuites`, no
+`file` and `line` on `testcase`.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ MAX_REASON_CHARACTERS = 4_000  # The whole text stays in junit.xml.
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LOCATION = re.compile(r"^(?P<place>[^\s:]+\.py:\d+):", re.MULTILINE)
+_FIRST_LOCATION = re.compile(r"(?P<place>[^\n:]+:\d+): ")
+_FAILED, _BROKEN, _NOT_RUN = "failed", "broken", "not_run"
+_OUR_TYPES = frozenset({_FAILED, _BROKEN, _NOT_RUN})
 _FOREIGN_CODE = ("site-packages", "dist-packages", "/lib/python", "<")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
@@ -127,6 +133,7 @@ def _tolerant(document: JUnitXml) -> JUnitXml:
 def _bytes(document: JUnitXml, *, count: bool = True) -> bytes:
     if count:
         document.update_statistics()
+        document._elem.attrib.pop("skipped", None)  # noqa: SLF001 - junitparser always counts them there
     buffer = io.BytesIO()
     document.write(buffer)
     return buffer.getvalue()
@@ -141,18 +148,16 @@ def _suite(session: str, checks: tuple[Check, ...]) -> TestSuite:
 def _case(session: str, check: Check) -> TestCase:
     case = TestCase(_text(check.name), _text(session), round(check.duration_s, 3))
     reason = _text(check.reason)
-    if check.location:
-        file, _, line = check.location.rpartition(":")
-        case._elem.attrib.update(file=_text(file), line=line)  # noqa: SLF001 - no setter for them
     if check.outcome is Outcome.FAILED:
-        result: Failure | Error | Skipped = Failure(_first_line(reason), "failed")
+        result: Failure | Error | Skipped = Failure(_first_line(reason), _FAILED)
     elif check.outcome is Outcome.BROKEN:
-        result = Error(_first_line(reason), "broken")
+        result = Error(_first_line(reason), _BROKEN)
     elif check.outcome is Outcome.NOT_RUN:
-        result = Skipped(_first_line(reason), "not_run")
+        result = Skipped(_first_line(reason), _NOT_RUN)
     else:
         return case
-    result.text = reason
+    place = _text(check.location)
+    result.text = reason if reason.startswith(place) else f"{place}: {reason}"
     case.result = [result]
     return case
 
@@ -173,12 +178,15 @@ def _check(case: TestCase, name: str) -> Check:
                 outcome=outcome,
                 reason=reason[:MAX_REASON_CHARACTERS],
                 duration_s=case.time or 0.0,
-                location=_location(case, text),
+                location=_location(case, text, ours=result.type in _OUR_TYPES),
             )
     return Check(name=name, outcome=Outcome.PASSED, duration_s=case.time or 0.0)
 
 
-def _location(case: TestCase, text: str) -> str:
+def _location(case: TestCase, text: str, *, ours: bool) -> str:
+    first = _FIRST_LOCATION.match(text) if ours else None
+    if first:
+        return first["place"]
     places = [match["place"] for match in _LOCATION.finditer(text)]
     own = [place for place in places if not any(part in place for part in _FOREIGN_CODE)]
     if own or places:

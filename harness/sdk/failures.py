@@ -14,6 +14,7 @@ from harness.errors import BrokenError, HarnessError, UsageError
 __all__ = [
     "IncompleteListingError",
     "RateLimitedError",
+    "closed",
     "incomplete",
     "refused",
     "unreachable",
@@ -38,6 +39,15 @@ def unreachable(url: str, error: Exception) -> BrokenError:
         f"no answer from E2B at {url}: {why}",
         expected="an E2B API that answers there",
         next_step="check the network, E2B_API_URL and E2B_DOMAIN; an emulator must still run",
+    )
+
+
+def closed(what: str) -> BrokenError:
+    """The client was closed while a request waited for its turn."""
+    return BrokenError(
+        f"{what} was given up: the client was closed",
+        expected="requests to be over before their client is closed",
+        next_step="run the same command again",
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ import httpx
 
 from harness.clock import Clock, SystemClock
 from harness.sdk.endpoint import ApiEndpoint
-from harness.sdk.failures import refused, unreachable
+from harness.sdk.failures import closed, refused, unreachable
 
 __all__ = ["ApiRequests", "Patience"]
 
@@ -62,13 +61,14 @@ class ApiRequests:
         *,
         patience: Patience | None = None,
         clock: Clock | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         connections: int = 16,
     ) -> None:
         self.endpoint = endpoint
+        self._closed = threading.Event()
         self._patience = patience or Patience()
         self._clock = clock or SystemClock()
-        self._sleep = sleep
+        self._sleep = sleep or self._closed.wait
         self._lock = threading.Lock()
         self._not_before_s = 0.0
         self._service_date: tuple[datetime, float] | None = None
@@ -82,7 +82,8 @@ class ApiRequests:
         )
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections; whoever waits for a turn or a retry gives up."""
+        self._closed.set()
         self._client.close()
 
     def service_now(self) -> datetime | None:
@@ -115,6 +116,8 @@ class ApiRequests:
         failures, limited_s = 0, 0.0
         while True:
             self._wait_for_turn()
+            if self._closed.is_set():
+                raise closed(f"{method} {path}")
             try:
                 response = self._client.request(method, path, params=params)
             except (httpx.TransportError, httpx.InvalidURL) as error:

@@ -24,9 +24,11 @@ class ScriptedDirectory:
     kills: list[str] = field(default_factory=list)
     lists: int = 0
     fail_list_from: int | None = None
+    interrupt_list_from: int | None = None
     fail_kill: dict[str, HarnessError] = field(default_factory=dict)
     immortal: set[str] = field(default_factory=set)
     before_get: dict[str, Callable[[ScriptedDirectory], None]] = field(default_factory=dict)
+    before_kill: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def plant(
         self,
@@ -82,6 +84,8 @@ class ScriptedDirectory:
         self.lists += 1
         if self.fail_list_from is not None and self.lists >= self.fail_list_from:
             raise failure("the list of sandboxes is incomplete: as ordered")
+        if self.interrupt_list_from is not None and self.lists >= self.interrupt_list_from:
+            raise KeyboardInterrupt
         wanted = (metadata or {}).items()
         rows = [one for one in self.records.values() if wanted <= one.metadata.items()]
         return sorted(rows, key=lambda one: one.started_at, reverse=True)
@@ -92,6 +96,8 @@ class ScriptedDirectory:
         return self.records.get(sandbox_id)
 
     def kill(self, sandbox_id: str) -> bool:
+        if (script := self.before_kill.pop(sandbox_id, None)) is not None:
+            script()
         self.kills.append(sandbox_id)
         if sandbox_id in self.fail_kill:
             raise self.fail_kill[sandbox_id]

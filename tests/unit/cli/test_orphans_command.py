@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -187,4 +189,64 @@ def test_sweep_that_is_stopped_says_so_in_its_junit_report(
     assert stopped.returncode in {2, 5}, stopped.stderr
     (check,) = checks_of((tmp_path / "sweep.xml").read_bytes())
     assert check.outcome is outcome
+    assert len(service.sandboxes) == 3
+
+
+def _interrupted(
+    service: StandIn, cwd: Path, *words: str, reached: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a sweep to its end with one Ctrl-C, sent when the service has seen a request."""
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("E2B_")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness.cli", "orphans", "sweep", *words],
+        cwd=cwd,
+        env={**environ, "E2B_API_KEY": KEY, "E2B_API_URL": service.url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as sweep:
+        while sweep.poll() is None and not service.counts()[reached]:
+            os.sched_yield()
+        sweep.send_signal(signal.SIGINT)
+        stdout, stderr = sweep.communicate(timeout=30)
+    return subprocess.CompletedProcess(words, sweep.returncode, stdout, stderr)
+
+
+def test_interrupted_sweep_reports_what_it_had_done(service: StandIn, tmp_path: Path) -> None:
+    """130, and the table, JSON and JUnit name what is ended and what is left."""
+    record = service.sandboxes["iold"]
+    tags = OwnershipTags.from_metadata(record.metadata)
+    assert tags is not None
+    other = replace(tags, nonce="iolder", run_id="run-2").signed(KEY).to_metadata()
+    service.plant("iolder", age_s=3 * HOUR + 1, timeout_s=24 * HOUR, metadata=other)
+    service.fail("DELETE /sandboxes/iolder", refusal(429, retry_after="30"))
+    words = ("--force", "--json", "--junit", "sweep.xml", "--concurrency", "1")
+    ended = _interrupted(service, tmp_path, *words, reached="DELETE /sandboxes/iolder")
+    assert ended.returncode == 130, ended.stderr
+    document = json.loads(ended.stdout)
+    assert (document["interrupted"], document["exit_code"]) == (True, 130)
+    assert (document["orphans"], document["left"]) == (["iold"], ["iolder"])
+    checks = checks_of((tmp_path / "sweep.xml").read_bytes())
+    assert [check.outcome for check in checks] == [
+        Outcome.BROKEN,
+        Outcome.PASSED,
+        Outcome.FAILED,
+    ]
+
+
+def test_sweep_interrupted_while_it_lists_says_that_nothing_was_ended(
+    service: StandIn, tmp_path: Path
+) -> None:
+    """Before anything was judged there is no table, but a JUnit report there is."""
+    service.fail("GET /v2/sandboxes", refusal(429, retry_after="30"))
+    words = ("--force", "--junit", "sweep.xml")
+    ended = _interrupted(service, tmp_path, *words, reached="GET /v2/sandboxes")
+    assert ended.returncode == 130, ended.stderr
+    (check,) = checks_of((tmp_path / "sweep.xml").read_bytes())
+    assert (check.outcome, check.reason) == (
+        Outcome.BROKEN,
+        "interrupted before anything was ended",
+    )
     assert len(service.sandboxes) == 3

@@ -1,5 +1,6 @@
 """JUnit XML is read with tolerance, and never as less than it says."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -178,6 +179,38 @@ def test_junit_of_a_verdict_reads_back_as_its_checks() -> None:
     assert [(c.outcome, c.reason, c.duration_s, c.location) for c in read] == [
         (c.outcome, c.reason, c.duration_s, c.location) for c in checks
     ]
+
+
+def test_junit_holds_what_strict_readers_allow_and_nothing_else() -> None:
+    """Attribute for attribute as in the schema of Jenkins' xUnit plugin; merged files, too."""
+    checks = (
+        Check(name="a", outcome=Outcome.PASSED, duration_s=0.1234567),
+        Check(name="b", outcome=Outcome.FAILED, reason="a key", location="a b/.env:3"),
+        Check(name="c", outcome=Outcome.BROKEN, reason="t.py:7: gone", location="t.py:7"),
+        Check(name="d", outcome=Outcome.NOT_RUN, reason="no key"),
+    )
+    verdict = Verdict(
+        session="secrets",
+        endpoint="none",
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        duration_s=0,
+        checks=checks,
+    )
+    allowed = {
+        "testsuites": {"name", "time", "tests", "failures", "errors"},
+        "testsuite": {"name", "time", "tests", "failures", "errors", "skipped"},
+        "testcase": {"name", "time", "classname"},
+        "failure": {"message", "type"},
+        "error": {"message", "type"},
+        "skipped": {"message", "type"},
+    }
+    own = junit_of(verdict)
+    for junit in (own, merge_junit({"secrets": own, "smoke": checks[3]})):
+        for element in JUnitXml.fromstring(junit)._elem.iter():
+            assert set(element.attrib) <= allowed[element.tag], element.tag
+            assert re.fullmatch(r"\d*(\.\d{0,3})?", element.get("time", "0"))
+    places = [(check.reason, check.location) for check in checks_of(own)]
+    assert places[1:3] == [("a key", "a b/.env:3"), ("t.py:7: gone", "t.py:7")]
 
 
 def test_redact_junit_leaves_no_value_and_the_same_cases(junit_of_pytest: bytes) -> None:
