@@ -72,7 +72,7 @@ def _host(sandbox: Sandbox, domain: str = "e2b.app") -> str:
 
 def _ask(sandbox: Sandbox, url: str, *words: str) -> tuple[int, str]:
     """curl's exit code and what it was told; TLS is verified."""
-    curl = " ".join(("curl -sS --connect-timeout 3 --max-time 10", *words, url))
+    curl = " ".join(("curl -sS --max-time 60", *words, url))
     told = sandbox.commands.run(f'{curl} 2>&1; echo " $?"').stdout
     body, _, code = told.rstrip().rpartition(" ")
     return int(code), body

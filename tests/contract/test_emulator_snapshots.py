@@ -134,7 +134,7 @@ def test_fork_gives_independent_sandboxes_with_what_the_origin_was_made_with(
 ) -> None:
     """Each fork has the files, variables and metadata; the origin keeps its processes."""
     origin = make_sandbox(envs={"ORIGIN": "yes"}, metadata={"suite": "forks"})
-    waiting = origin.commands.run("sleep 60", background=True)
+    waiting = origin.commands.run("sleep 1000", background=True)
     origin.files.write("state", "before")
     forks = [fork for fork in origin.fork(count=3, timeout=60) if isinstance(fork, Sandbox)]
     try:
@@ -157,7 +157,7 @@ def test_pause_of_files_only_ends_processes_and_keeps_files_and_token(
 ) -> None:
     """The tree, the variables and the credentials outlive it; no process does."""
     sandbox = make_sandbox(envs={"ORIGIN": "yes"})
-    sandbox.commands.run("sleep 60", background=True)
+    sandbox.commands.run("sleep 1000", background=True)
     sandbox.commands.run("echo kept > /tmp/file")
     before = _boot_id(sandbox)
     sandbox.pause(keep_memory=False)
@@ -180,7 +180,9 @@ def test_pause_with_memory_keeps_processes_and_boot_id(sandbox: Sandbox) -> None
     sandbox.connect()
     assert _boot_id(sandbox) == before
     assert counting.pid in {process.pid for process in sandbox.commands.list()}
-    assert sandbox.commands.run("a=$(cat count); sleep 1; test $(cat count) -gt $a").exit_code == 0
+    counted = "until [ -e count ]; do sleep 0.01; done; a=$(cat count)"
+    later = "until [ $(cat count) -gt $a ]; do sleep 0.01; done"
+    assert sandbox.commands.run(f"{counted}; {later}").exit_code == 0
 
 
 def test_paused_sandbox_is_neither_snapshotted_nor_forked_but_ended(

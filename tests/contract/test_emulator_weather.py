@@ -70,7 +70,7 @@ def test_report_tells_how_often_a_client_asked_and_how_long_it_waited(
     [rule] = emulator.faults()
     [client] = rule["clients"]
     assert (client["request"], client["statuses"]) == ("POST /v2/sandboxes", [429, 201])
-    assert 0.9 < client["waits_s"][0] < 5
+    assert 0.9 < client["waits_s"][0] < 60
     emulator.clear_faults()
     emulator.fault("POST /v2/sandboxes", status=503, times=0)
     with pytest.raises(ServiceBusyException):
@@ -85,12 +85,14 @@ def test_first_byte_that_is_late_comes_after_the_head(
 ) -> None:
     """The answer begins at once; only its body waits."""
     sandbox.files.write("a", "late")
+    url = sandbox.download_url("a")
+    begun = time.monotonic()
     emulator.fault("GET /files", first_byte_s=0.3)
-    with httpx.stream("GET", sandbox.download_url("a")) as answer:
-        begin = time.monotonic()
+    assert httpx.get(url, timeout=60).content == b"late"
+    assert time.monotonic() - begun > 0.3
+    emulator.fault("GET /files", first_byte_s=3600)
+    with httpx.stream("GET", url, timeout=60) as answer:  # whose head does not wait so long
         assert answer.status_code == 200
-        assert answer.read() == b"late"
-    assert time.monotonic() - begin > 0.2
     emulator.fault("GET /files", first_byte_s=30)
     with pytest.raises(Exception, match=r"(?i)time"):
         sandbox.files.read("a", request_timeout=0.3)

@@ -67,7 +67,7 @@ await sandbox.kill()
 
 _WEIGHTY = re.compile(r"POST /(v2/)?sandboxes$|DELETE /")
 OWNER_GRACE_S = 0.3
-GONE_S = 30.0  # how long the reaper has
+GONE_S = 60.0  # how long the reaper has
 CLIENT_S = 60.0  # how long a program that was only interrupted or cut off may go on
 DOWN_S = 2.0
 POLL_S = 0.05
