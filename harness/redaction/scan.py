@@ -29,11 +29,12 @@ from harness.redaction.archives import (
 from harness.redaction.block_scan import BlockScan
 from harness.redaction.known import KnownValues
 from harness.redaction.layers import MAX_DEPTH
+from harness.redaction.pieces import UnreadableViewError
 from harness.redaction.redact import Redactor
 from harness.redaction.scan_result import ScanLimits, ScanResult, Unread
 from harness.redaction.search import SEARCH_MARKS
 from harness.redaction.sighting import Sight
-from harness.redaction.views import UnreadableViewError, as_file, has_view, view_of
+from harness.redaction.views import as_file, has_view, view_of
 from harness.secret_values import Secret
 
 __all__ = ["ScanLimits", "ScanResult", "Scanner", "Unread"]
@@ -227,12 +228,19 @@ class Scanner:
         """A file whose format hides what is in it (Parquet, SQLite, pickle) is read by format."""
         if not has_view(head):
             return
+        unread: dict[str, str] = {}
         try:
             with as_file(stream) as content:
                 for part, text in view_of(head, content):
-                    self.scan_stream(io.BytesIO(text), result, shown=f"{shown}!{part}")
+                    name = f"{shown}!{part}"
+                    try:
+                        self.scan_stream(text, result, shown=name)
+                    except UnreadableViewError as error:
+                        unread.setdefault(str(error), name)
         except UnreadableViewError as error:
-            result.unread.append(Unread(path=self._safe(shown), reason=str(error)))
+            unread.setdefault(str(error), shown)
+        # A reason that holds for every part of a table is said once.
+        result.unread += [Unread(path=self._safe(p), reason=r) for r, p in unread.items()]
 
     def _scan_name(self, shown: str, result: ScanResult) -> None:
         name = shown.rpartition("/")[2].encode("utf-8", "surrogateescape")

@@ -33,6 +33,7 @@ _BREAKS = b"\r\n"
 _NEAR = 4096
 # Encodings of which the rest is one, too. In others a field's value may be what is left of text.
 _FRAMED = frozenset({"base64", "compressed", "hex", "json", "utf-16", "xml"})
+_STEP_BYTES = 2048
 _BREAK_RUN = re.compile(rb"[\r\n]+")
 
 
@@ -166,9 +167,21 @@ def _places(data: bytes, joined: bytes) -> Callable[[int], int]:
     """From a position without line breaks to the position with them."""
     if len(joined) == len(data):
         return lambda position: position
-    cuts: list[int] = []
-    removed = [0]
-    for match in _BREAK_RUN.finditer(data):
-        cuts.append(match.start() - removed[-1])
-        removed.append(removed[-1] + len(match[0]))
-    return lambda position: position + removed[bisect.bisect_right(cuts, position)]
+    # The same of each step's first byte, so that only a step's breaks are looked at.
+    steps = [0]
+    for start in range(0, len(data), _STEP_BYTES):
+        end = min(start + _STEP_BYTES, len(data))
+        breaks = data.count(b"\n", start, end) + data.count(b"\r", start, end)
+        steps.append(steps[-1] + end - start - breaks)
+
+    def place(position: int) -> int:
+        step = bisect.bisect_right(steps, position, hi=len(steps) - 1) - 1
+        start, left = step * _STEP_BYTES, position - steps[step]
+        for match in _BREAK_RUN.finditer(data, start):
+            if match.start() - start > left:
+                break
+            left -= match.start() - start
+            start = match.end()
+        return start + left
+
+    return place

@@ -2,12 +2,14 @@
 
 Parquet compresses and splits its columns, SQLite splits long values over pages, a
 pickle splits long ones into frames. Each is read by its format, from the file itself and
-row by row, so that its size costs no memory; a pickle is taken apart and never loaded.
+part by part, so that its size costs no memory; a pickle is taken apart and never loaded.
 What is not readable is said, for then it was not searched.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import pickletools
 import shutil
 import sqlite3
@@ -16,27 +18,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import IO, cast
 
-import duckdb
+from harness.redaction.parquet_texts import parquet_texts
+from harness.redaction.pieces import UnreadableViewError
 
-__all__ = ["UnreadableViewError", "as_file", "has_view", "view_of"]
+__all__ = ["as_file", "has_view", "view_of"]
 
-_ROWS = 100
 _PORTION_BYTES = 1024 * 1024
 _CELL_COST_BYTES = 64  # in memory, besides its text
 _MAX_CELL_BYTES = 16 * 1024 * 1024  # of SQLite, which reads a cell whole
 _MAX_ARGUMENT_BYTES = 4 * 1024 * 1024
 _MEBIBYTE = 1024 * 1024
-# Where a row group is larger, its columns are read one after the other.
-_WHOLE_ROWS_BYTES = 8 * _MEBIBYTE
-# DuckDB unpacks a page at once, and keeps what stands beside it.
-_MIN_MEMORY_BYTES, _MAX_MEMORY_BYTES, _MEMORY_FACTOR = 36 * _MEBIBYTE, 512 * _MEBIBYTE, 3
+# Of a Parquet file no more is unpacked than this, or this often its size.
+_MIN_UNPACKED_BYTES, _MAX_RATIO = 512 * _MEBIBYTE, 64
 _SEPARATOR = b"\n"
 _PICKLE_PROTOCOLS = range(2, 6)
 _FIRST_OPCODES = b"\x95(])}cXUVKGMNI.\x8c\x8b\x8e\x8d\x8f\x88\x89\x80"
-
-
-class UnreadableViewError(Exception):
-    """A file is not what its first bytes say; the message says why."""
 
 
 def has_view(head: bytes) -> bool:
@@ -62,23 +58,24 @@ def as_file(stream: IO[bytes]) -> Iterator[IO[bytes]]:
         yield stream
 
 
-def view_of(head: bytes, stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    """The texts in a file, in portions, each with the name of the part that it is of.
+def view_of(head: bytes, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    """The texts in a file, as streams, each with the name of the part that it is of.
 
     Args:
         head: the first bytes.
         stream: the file, from its beginning; see `as_file`.
 
     Raises:
-        UnreadableViewError: if it cannot be read to its end.
+        UnreadableViewError: if it cannot be read to its end; reading a stream raises the
+            same where it is this part that cannot.
     """
     reader = _reader(head)
     if reader is not None:
         yield from reader(stream)
 
 
-def _reader(head: bytes) -> Callable[[IO[bytes]], Iterator[tuple[str, bytes]]] | None:
-    if head.startswith(b"PAR1"):
+def _reader(head: bytes) -> Callable[[IO[bytes]], Iterator[tuple[str, IO[bytes]]]] | None:
+    if head.startswith((b"PAR1", b"PARE")):
         return _parquet
     if head.startswith(b"SQLite format 3\0"):
         return _sqlite
@@ -92,38 +89,13 @@ def _path_of(stream: IO[bytes]) -> str:
     return f"/proc/self/fd/{stream.fileno()}"
 
 
-def _parquet(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    path = _path_of(stream)
-    try:
-        with closing(duckdb.connect(config={"threads": 1, "temp_directory": ""})) as database:
-            sizes = database.execute(
-                "SELECT max(size), max(largest) FROM (SELECT sum(total_uncompressed_size) AS size, "
-                "max(total_uncompressed_size) AS largest FROM parquet_metadata(?) "
-                "GROUP BY row_group_id)",
-                [path],
-            ).fetchone()
-            group_bytes, column_bytes = (size or 0 for size in sizes or (0, 0))
-            memory = max(_MIN_MEMORY_BYTES, column_bytes * _MEMORY_FACTOR)
-            database.execute("SET enable_progress_bar = false")
-            database.execute(f"SET memory_limit = '{min(memory, _MAX_MEMORY_BYTES)}B'")
-            selected = {"table": "COLUMNS(*)"}
-            if group_bytes > _WHOLE_ROWS_BYTES:
-                described = database.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path])
-                names = [str(column[0]) for column in described.fetchall()]
-                selected = {f"column {name}": _quoted(name) for name in names}
-            for part, columns in selected.items():
-                query = f"SELECT {columns}::VARCHAR FROM read_parquet(?)"  # noqa: S608 - quoted
-                yield from _portions(part, _fetched(database.execute(query, [path]).fetchmany))
-            metadata = database.execute("SELECT key, value FROM parquet_kv_metadata(?)", [path])
-            yield from _portions("metadata", _fetched(metadata.fetchmany))
-    except duckdb.OutOfMemoryException as error:
-        mebibytes = _MAX_MEMORY_BYTES // _MEBIBYTE
-        raise UnreadableViewError(f"Parquet that needs more than {mebibytes} MiB") from error
-    except duckdb.Error as error:
-        raise UnreadableViewError(f"damaged Parquet: {_first_line(error)}") from error
+def _parquet(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    size_bytes = os.fstat(stream.fileno()).st_size
+    limit_bytes = max(_MIN_UNPACKED_BYTES, size_bytes * _MAX_RATIO)
+    return parquet_texts(stream, limit_bytes=limit_bytes)
 
 
-def _sqlite(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+def _sqlite(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     # Immutable: no lock is taken, nothing is written beside it, write-ahead mode or not.
     uri = f"file:{_path_of(stream)}?mode=ro&immutable=1"
     try:
@@ -148,12 +120,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _fetched(fetch: Callable[[int], list[tuple[object, ...]]]) -> Iterator[tuple[object, ...]]:
-    while rows := fetch(_ROWS):
-        yield from rows
-
-
-def _portions(part: str, rows: Iterable[tuple[object, ...]]) -> Iterator[tuple[str, bytes]]:
+def _portions(part: str, rows: Iterable[tuple[object, ...]]) -> Iterator[tuple[str, IO[bytes]]]:
     cells: list[bytes] = []
     first, size = 1, 0
     for number, row in enumerate(rows, start=1):
@@ -162,10 +129,10 @@ def _portions(part: str, rows: Iterable[tuple[object, ...]]) -> Iterator[tuple[s
                 cells.append(_bytes(cell))
                 size += len(cells[-1]) + _CELL_COST_BYTES
         if size > _PORTION_BYTES:
-            yield f"{part} from row {first}", _SEPARATOR.join(cells)
+            yield f"{part} from row {first}", io.BytesIO(_SEPARATOR.join(cells))
             cells, first, size = [], number + 1, 0
     if cells:
-        yield f"{part} from row {first}", _SEPARATOR.join(cells)
+        yield f"{part} from row {first}", io.BytesIO(_SEPARATOR.join(cells))
 
 
 def _bytes(cell: object) -> bytes:
@@ -205,7 +172,7 @@ class _ShortReads:
         return self._stream.tell()
 
 
-def _pickle(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+def _pickle(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     """The texts of a pickle's opcodes; nothing of it is executed."""
     texts: list[bytes] = []
     size = 0
@@ -218,14 +185,14 @@ def _pickle(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
                 texts.append(_bytes(text))
                 size += len(texts[-1])
             if size > _PORTION_BYTES:
-                yield "opcodes", _SEPARATOR.join(texts)
+                yield "opcodes", io.BytesIO(_SEPARATOR.join(texts))
                 texts, size = [], 0
             if opcode.name == "STOP":
                 break
     except (ValueError, UnicodeDecodeError) as error:
         raise UnreadableViewError(f"damaged pickle: {_first_line(error)}") from error
     if texts:
-        yield "opcodes", _SEPARATOR.join(texts)
+        yield "opcodes", io.BytesIO(_SEPARATOR.join(texts))
 
 
 def _first_line(error: Exception) -> str:

@@ -27,8 +27,6 @@ from harness.redaction.scan import Scanner, ScanResult
 from harness.redaction.self_test import blind_spots
 from harness.reports.session import VERDICT_FILE, write_session
 from harness.settings import SECRET_NAMES, Settings
-from harness.targets.osiris import OsirisTarget
-from harness.workflow.product_leaks import find_product_leaks
 
 __all__ = ["BUILT", "SESSION", "SESSION_OF_PATHS", "SecretScan", "leak_error", "scan_secrets"]
 
@@ -247,6 +245,10 @@ def _testing_env(settings: Settings, scanner: Scanner) -> _Area:
 
 def _product(settings: Settings, clock: Clock, digest_key: bytes) -> _Area:
     """A leak that is not accepted is one like any other; an entry that is stale fails, too."""
+    # They bring the SDK, the emulator and DuckDB: as much memory again as a scan takes.
+    from harness.targets.osiris import OsirisTarget  # noqa: PLC0415 - see above
+    from harness.workflow.product_leaks import find_product_leaks  # noqa: PLC0415 - see above
+
     target = OsirisTarget(settings=settings)
     path = target.leak_allowances_file()
     accepted = load_accepted(path)

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from harness.cli import main
 from harness.model.run import PipelineCase
+from harness.targets import osiris
 from harness.targets.osiris import OsirisTarget
-from harness.workflow import secret_scan
 
 ACCEPTED = Path(sys.argv.pop(1))
 OML = '''
@@ -50,7 +50,7 @@ class Planted(OsirisTarget):
         return ACCEPTED
 
 
-secret_scan.OsirisTarget = Planted
+osiris.OsirisTarget = Planted
 main()
 """
 
