@@ -24,6 +24,7 @@ __all__ = ["stand_in"]
 _BY_ADDRESS = {"1.1.1.1": 301, "8.8.8.8": 302}
 _BY_NAME = {"connectivitycheck.gstatic.com": 204}
 DOCUMENT = "internet.json"
+_POLL_S = 0.02  # how soon a server hears that it is to stop
 
 
 @contextmanager
@@ -92,7 +93,9 @@ def _responder(name: str, status: int, authority: trustme.CA) -> Iterator[str]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
     with _Server(status, context) as server:
-        thread = threading.Thread(target=server.serve_forever, name=f"stand-in {name}")
+        thread = threading.Thread(
+            target=server.serve_forever, args=(_POLL_S,), name=f"stand-in {name}"
+        )
         thread.start()
         try:
             yield f"127.0.0.1:{server.server_address[1]}"

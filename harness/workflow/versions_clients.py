@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +23,13 @@ from harness.settings import Settings
 from harness.workflow.client_environments import NEWEST, ensure_client, installed_version, pinned
 from harness.workflow.conformance_recorder import RECORD_VARIABLE
 from harness.workflow.conformance_results import TestResult, read_results
+from harness.workflow.npm_packages import install_npm_packages
 from harness.workflow.processes import run_child
 from harness.workflow.versions_matrix import Attach, Client, Language
 
 __all__ = ["Ran", "run_contract"]
 
 TEST_REQUIREMENTS = ("pytest>=9", "pytest-timeout>=2.4", "httpx>=0.28")
-NPM_TIMEOUT_S = 300.0
 PROXY_AGENT = "undici@6"
 _RECORDER, _PROXY = "conformance_recorder", "versions_proxy"
 _SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -145,30 +144,11 @@ def _run_js(client: Client, settings: Settings, place: Path, env: Mapping[str, s
 
 def npm_environment(settings: Settings, version: str, beside: Sequence[str] = ()) -> Path | str:
     """The folder where npm installed that version, or why it could not."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        return "node and npm are not installed: install Node.js 20 or newer"
     name = "-".join(("js", version, *(item.replace("@", "-") for item in beside)))
     home = settings.testing_env / "clients" / name
-    if version != NEWEST and (home / "node_modules" / "e2b" / "package.json").is_file():
-        return home
-    home.mkdir(parents=True, exist_ok=True)
-    wanted = "e2b@latest" if version == NEWEST else f"e2b@{version}"
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(home)]
-    try:
-        finished = subprocess.run(
-            [*command, wanted, *beside],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=NPM_TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return f"npm did not install {wanted} within {NPM_TIMEOUT_S:g} s"
-    if finished.returncode != 0:
-        return f"npm did not install {wanted}: {_last_line(finished.stderr)}"
-    return home
+    newest = version == NEWEST
+    wanted = "e2b@latest" if newest else f"e2b@{version}"
+    return install_npm_packages(home, [wanted, *beside], renewed=newest) or home
 
 
 def _node() -> str:

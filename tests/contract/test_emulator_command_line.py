@@ -1,6 +1,7 @@
 """E2B's own command line, every command that asks the service for something.
 
-It is found as `e2b` on PATH (`npm install -g @e2b/cli`); without it nothing is shown.
+It is installed by npm, once, where the clients of `versions` are; without npm, or where npm
+cannot have it, nothing is shown.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ import httpx
 import pytest
 
 from harness.emulator.attach import Emulator
+from harness.settings import Settings
+from harness.workflow.npm_packages import install_npm_packages
 
 Say = Callable[..., str]
+CLI = "@e2b/cli@2.19.0"
+NPM_TIMEOUT_S = 150.0  # a test may take twice as long
 DOCKERFILE = """FROM ubuntu:22.04
 COPY hello.txt /home/user/hello.txt
 RUN echo built > /tmp/built
@@ -28,29 +33,41 @@ WORKDIR /home/user
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
+def programs(harness_settings: Settings) -> Path:
+    """The folder with E2B's command line in it."""
+    home = harness_settings.testing_env / "clients" / CLI.strip("@").replace("/", "-")
+    why_not = install_npm_packages(home, [CLI], timeout_s=NPM_TIMEOUT_S)
+    if why_not is not None:
+        pytest.skip(f"NOT_RUN: {why_not}")
+    return home / "node_modules" / ".bin"
+
+
+@pytest.fixture(scope="module")
+def emulator(programs: Path) -> Iterator[Emulator]:
     """One at which the command line can sign in."""
-    if shutil.which("e2b") is None:
-        pytest.skip("NOT_RUN: no e2b on PATH (npm install -g @e2b/cli)")
+    del programs  # without it there is nothing to serve
     with Emulator("--sign-in") as running:
         yield running
 
 
 @pytest.fixture
-def environment(emulator: Emulator, tmp_path: Path) -> dict[str, str]:
+def environment(emulator: Emulator, programs: Path, tmp_path: Path) -> dict[str, str]:
     """Nothing of this machine's E2B, and a home of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("E2B")}
-    return {**kept, **emulator.env, "HOME": str(tmp_path), "NO_COLOR": "1"}
+    own = {"HOME": str(tmp_path), "NO_COLOR": "1", "PATH": f"{programs}:{os.environ['PATH']}"}
+    return {**kept, **emulator.env, **own}
 
 
 @pytest.fixture
-def e2b(environment: dict[str, str], tmp_path: Path, emulator: Emulator) -> Iterator[Say]:
+def e2b(
+    environment: dict[str, str], programs: Path, tmp_path: Path, emulator: Emulator
+) -> Iterator[Say]:
     """Runs `e2b WORDS…`; returns what it printed."""
 
     def run(*words: str, given: str = "", code: int = 0, key: bool = True) -> str:
         env = {name: value for name, value in environment.items() if key or name != "E2B_API_KEY"}
         done = subprocess.run(
-            ["e2b", *words],
+            [programs / "e2b", *words],
             env=env,
             cwd=tmp_path,
             input=given,
@@ -129,21 +146,25 @@ def test_template_is_built_published_and_deleted(e2b: Say, tmp_path: Path) -> No
 
 
 def test_login_by_browser_gives_a_key_until_logout(
-    e2b: Say, environment: dict[str, str], emulator: Emulator, tmp_path: Path
+    e2b: Say, environment: dict[str, str], programs: Path, emulator: Emulator, tmp_path: Path
 ) -> None:
     """The address that it prints leads back to it; from then on no variable holds a key."""
     env = {name: value for name, value in environment.items() if name != "E2B_API_KEY"}
     # No browser of this machine is to be opened; the CLI then prints the address.
-    env["PATH"] = f"{tmp_path}:{Path(shutil.which('e2b') or '').parent}:{_node_folder()}"
+    env["PATH"] = f"{tmp_path}:{programs}:{_node_folder()}"
     with subprocess.Popen(
-        ["e2b", "auth", "login"], env=env, stdout=subprocess.PIPE, text=True, cwd=tmp_path
+        [programs / "e2b", "auth", "login"],
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
     ) as login:
         assert login.stdout is not None
         address = next(line.strip() for line in login.stdout if "/docs/api/cli" in line)
         assert address.startswith(emulator.env["E2B_DOCS_BASE"])
         assert "Signed in" in httpx.get(address, follow_redirects=True).text
         assert "Logged in as" in login.stdout.read()
-        assert login.wait(30) == 0
+        assert login.wait(60) == 0
     assert "You are logged in" in e2b("auth", "info", key=False)
     assert "base" in e2b("template", "list", key=False)
     e2b("auth", "logout", key=False)
@@ -165,6 +186,6 @@ def test_terminal_is_opened_and_closed(e2b: Say, environment: dict[str, str]) ->
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert "in-42" in done.stdout, done.stdout

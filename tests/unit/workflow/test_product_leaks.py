@@ -59,7 +59,7 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 def test_recorder_keeps_each_request_and_changes_none() -> None:
     """Two requests of one connection are two records, bodies included; the client gets answers."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
     endpoint = Endpoint(name="emulator", env={"E2B_API_URL": url, "E2B_SANDBOX_URL": url})

@@ -50,7 +50,7 @@ class Admin(BaseHTTPRequestHandler):
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Admin) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
         yield Endpoint(name="emulator", env={}, admin_url=url, admin_token=TOKEN)
