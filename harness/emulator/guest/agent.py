@@ -376,8 +376,21 @@ class Agent:
 
 
 def main() -> None:
-    """Serves until the sandbox ends; the argument is Agent's config, with "fd" to listen on."""
+    """Serves until the sandbox ends; the argument is Agent's config, with "fd" to listen on.
+
+    With "plan" in it, this becomes a zygote, and each of its forks serves so.
+    """
     config = loads(sys.argv[1])
+    plan = config.pop("plan", None)
+    if plan is None:
+        _serve(config)
+        return
+    from .zygote import serve  # noqa: PLC0415 - with ctypes, which an agent does not need
+
+    serve(plan, config, _serve)
+
+
+def _serve(config: Json) -> None:
     # The first process of a namespace gets only signals that it handles; Python handles this one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.umask(0o022)

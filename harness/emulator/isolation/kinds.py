@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,15 @@ class Kinds:
             return Kind(ProcessMode(layout, limits=self._limits))
         if not can_map_range():
             refuse_real_root()
+        zygote = self._folder / f"zygote-{uuid.uuid4().hex[:12]}"
+        zygote.mkdir(mode=0o700)
         return Kind(
-            Bubblewrap(layout, network=network, limits=self._limits, one_user_id=self._one_user_id)
+            Bubblewrap(
+                layout,
+                network=network,
+                limits=self._limits,
+                one_user_id=self._one_user_id,
+                zygote=zygote,
+                sandboxes=self._folder.parent,
+            )
         )

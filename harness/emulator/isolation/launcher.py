@@ -8,6 +8,8 @@ Standard library only; it imports nothing of the harness.
 It reads one JSON object a line from descriptor `argv[1]` and answers the same way:
 `{"start": job}` → `{"id", "pid"}`, later `{"id", "exited": status}`;
 `{"id", "signal": number}` signals the sandbox's first process. `launch.Job` describes a job.
+`{"zygote": job}` starts one; the sandboxes whose jobs name it are its forks. Where it does not
+come up, or ends, bubblewrap makes each of them; its folder's agent.log says why.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import socket
 import stat
 import struct
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 __all__ = ["main"]
@@ -50,6 +53,10 @@ class Launcher:
         self._unread = b""
         self._children: dict[int, str] = {}
         self._first: dict[str, int] = {}
+        self._zygotes: dict[str, Zygote] = {}
+        self._asked: dict[str, dict[str, Any]] = {}
+        self._doomed: dict[str, int] = {}
+        self._poller = select.poll()
 
     def serve(self) -> None:
         """Works until the server closes its end, and then ends every sandbox."""
@@ -58,21 +65,25 @@ class Launcher:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-        poller = select.poll()
-        poller.register(wake_read, select.POLLIN)
-        poller.register(self._control, select.POLLIN)
+        self._poller.register(wake_read, select.POLLIN)
+        self._poller.register(self._control, select.POLLIN)
         connected = True
         while connected:
-            ready = {fd for fd, _ in poller.poll()}
+            ready = {fd for fd, _ in self._poller.poll()}
             if wake_read in ready:
                 os.read(wake_read, 4096)
+            self._hear_zygotes()
             self._reap()
             if self._control.fileno() in ready:
                 connected = self._read_requests()
         for name in list(self._first):
             self._signal(name, signal.SIGKILL)
-        while self._children:
-            self._reap(block=True)
+        for zygote in self._zygotes.values():
+            zygote.control.close()
+        self._zygotes.clear()
+        with contextlib.suppress(ChildProcessError):
+            while True:  # also forks of a zygote that was not heard
+                self._reap(block=True)
 
     def _read_requests(self) -> bool:
         data = self._control.recv(_LINE_BYTES)
@@ -81,26 +92,67 @@ class Launcher:
             request = json.loads(line)
             if "start" in request:
                 self._start(request["start"])
+            elif "zygote" in request:
+                self._open_zygote(request["zygote"])
             else:
                 self._signal(request["id"], request["signal"])
         return bool(data)
 
     def _start(self, job: dict[str, Any]) -> None:
         try:
-            child, first = _launch(job)
+            with _listen(job["folder"]) as listener:
+                zygote = self._zygotes.get(job["zygote"])
+                if zygote is not None and zygote.ask(job, listener):
+                    self._asked[job["id"]] = job
+                    return
+                child, first = _launch(job, listener)
         except OSError as error:
             self._answer({"id": job["id"], "exited": -1, "why": str(error)})
             return
-        self._children[child] = job["id"]
+        self._note(job["id"], child, first)
+
+    def _note(self, name: str, child: int, first: int | None) -> None:
+        self._children[child] = name
         if first is None:
             return  # it is about to exit; agent.log says why
         with contextlib.suppress(ProcessLookupError):
-            self._first[job["id"]] = os.pidfd_open(first)
-            self._answer({"id": job["id"], "pid": first})
+            self._first[name] = os.pidfd_open(first)
+            self._answer({"id": name, "pid": first})
+        if name in self._doomed:
+            self._signal(name, self._doomed.pop(name))
+
+    def _open_zygote(self, job: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # a sandbox's own start then meets the same, and says so
+            zygote = Zygote(job)
+            self._zygotes[job["id"]] = zygote
+            self._children[zygote.child] = job["id"]
+            self._poller.register(zygote.control, select.POLLIN)
+
+    def _hear_zygotes(self) -> None:
+        for name, zygote in list(self._zygotes.items()):
+            for sandbox, pid in zygote.answers():
+                job = self._asked.pop(sandbox)
+                if pid:
+                    self._note(sandbox, pid, pid)
+                else:
+                    self._start({**job, "zygote": None})
+            if zygote.gone:
+                self._close_zygote(name)
+
+    def _close_zygote(self, name: str) -> None:
+        zygote = self._zygotes.pop(name)
+        self._poller.unregister(zygote.control)
+        zygote.control.close()
+        left = [job for job in self._asked.values() if job["zygote"] == name]
+        for job in left:
+            del self._asked[job["id"]]
+            self._start(job)
 
     def _signal(self, name: str, number: int) -> None:
         fd = self._first.get(name)
-        if fd is not None:
+        if fd is None and name in self._asked:
+            self._doomed[name] = number
+        elif fd is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(fd, number)
 
@@ -109,9 +161,13 @@ class Launcher:
             try:
                 pid, status = os.waitpid(-1, 0 if block else os.WNOHANG)
             except ChildProcessError:
+                if block:
+                    raise
                 return
             if not pid:
                 return
+            if pid not in self._children:
+                self._hear_zygotes()  # what it says of a fork comes before the fork's end
             name = self._children.pop(pid, None)
             if name is not None:
                 self._bury(name, status)
@@ -133,6 +189,8 @@ class Launcher:
         while True:
             with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
                 orphans = {int(pid) for pid in file.read().split()} - set(self._children)
+            self._hear_zygotes()
+            orphans -= set(self._children)
             if not orphans:
                 return
             for pid in orphans:
@@ -145,20 +203,69 @@ class Launcher:
             self._control.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _launch(job: dict[str, Any]) -> tuple[int, int | None]:
-    """Starts a sandbox; the pids of our child and of the sandbox's first process."""
-    listener = _listen(job["folder"])
+class Zygote:
+    """A process that makes sandboxes by forking itself.
+
+    Attributes:
+        child: the pid of bubblewrap, in whose view it runs.
+        control: where it is asked, and answers.
+        gone: whether it will answer no more.
+    """
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.gone = False
+        with theirs:
+            self.child, _ = _launch(job, theirs)
+
+    def ask(self, job: dict[str, Any], listener: socket.socket) -> bool:
+        """Asks for a sandbox; whether it could be asked."""
+        log = _open_log(job["folder"])
+        try:
+            request = json.dumps({**job["request"], "id": job["id"]}).encode()
+            socket.send_fds(self.control, [request], [listener.fileno(), log])
+        except BrokenPipeError:
+            self.gone = True
+        finally:
+            os.close(log)
+        return not self.gone
+
+    def answers(self) -> Iterator[tuple[str, int]]:
+        """What it has said by now: sandboxes, and the pids of their first processes.
+
+        Those are our children, or will be at once. 0 is of one that did not come up.
+        """
+        while True:
+            try:
+                packet = self.control.recv(_LINE_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                packet = b""
+            if not packet:
+                self.gone = True
+                return
+            answer = json.loads(packet)
+            yield answer["id"], answer["pid"]
+
+
+def _launch(job: dict[str, Any], handed: socket.socket) -> tuple[int, int | None]:
+    """Starts bubblewrap, or the bare agent; the pids of our child and of the first process in it.
+
+    Args:
+        job: as `launch.Job` has it.
+        handed: what that process gets as its descriptor.
+    """
     info_read, info_write = os.pipe()
     ready_read, ready_write = os.pipe()
     go_read, go_write = os.pipe()
     child = os.fork()
     if child == 0:
-        _become(job, (listener.fileno(), info_write), ready_write, go_read)
-    listener.close()
+        _become(job, (handed.fileno(), info_write), ready_write, go_read)
     for fd in (info_write, ready_write, go_read):
         os.close(fd)
     try:
-        if os.read(ready_read, 1) and job["ids"] == "given":
+        if os.read(ready_read, 1) and job["ids"] == "given" and job["sandbox"]:
             _map_range(child, job["first_uid"], job["uids"])
         os.write(go_write, b"x")
         if job["ids"] == "none":
@@ -181,6 +288,8 @@ def _listen(folder: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     directory = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("agent.sock", dir_fd=directory)  # of a zygote that did not do it
         # The path itself may be longer than the 107 bytes that a socket's address holds.
         listener.bind(f"/proc/self/fd/{directory}/agent.sock")
     finally:
@@ -199,8 +308,7 @@ def _become(
 ) -> NoReturn:
     """The child: leaves the host step by step, and becomes bubblewrap or the bare agent."""
     try:
-        log = os.path.join(job["folder"], "agent.log")
-        log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log_fd = _open_log(job["folder"])
         null_fd = os.open(os.devnull, os.O_RDWR)
         arguments_fd = _arguments(job["options"])
         fixed = {0: null_fd, 1: null_fd, 2: log_fd}
@@ -213,13 +321,14 @@ def _become(
             # Staged one user namespace above the sandbox's own: the kernel then locks what is
             # read-only there, and no root inside can remount it.
             _stage(job["stage"])
-        if job["ids"] == "own":
-            _own_namespace(0, 0)
-        elif job["ids"] == "given":
-            _check(_libc.unshare(_CLONE_NEWUSER), "unshare(CLONE_NEWUSER)")
+        if job["sandbox"]:
+            if job["ids"] == "own":
+                _own_namespace(0, 0)
+            elif job["ids"] == "given":
+                _check(_libc.unshare(_CLONE_NEWUSER), "unshare(CLONE_NEWUSER)")
         os.write(ready_write, b"x")
         os.read(go_read, 1)
-        if job["ids"] == "given":
+        if job["sandbox"] and job["ids"] == "given":
             os.setgroups([])
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
@@ -239,6 +348,11 @@ def _become(
             os.write(log_fd, f"launcher: {error}\n".encode())
     finally:
         os._exit(70)
+
+
+def _open_log(folder: str) -> int:
+    log = os.path.join(folder, "agent.log")
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def _arguments(options: list[str]) -> int:
