@@ -6,6 +6,7 @@ environment; what a client needs is in `env`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from harness.emulator.admin.client import AdminClient
+from harness.emulator.local_names import local_names
 from harness.emulator.other_user import OtherUser
 from harness.errors import BrokenError
 from harness.model.side import Endpoint
@@ -43,6 +45,8 @@ def admin(endpoint: Endpoint) -> AdminClient:
 
 class Emulator:
     """One emulator; a context manager.
+
+    While it runs, names below `localhost` (those of `get_host()`) are found by this process.
 
     Args:
         arguments: further arguments of `harness emulator serve`, such as
@@ -69,6 +73,7 @@ class Emulator:
         self._endpoint: Endpoint | None = None
         self._proxy_env: dict[str, str] = {}
         self._access_token = ""
+        self._names = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         """Starts it, and returns when it answers."""
@@ -113,12 +118,14 @@ class Emulator:
             )
             self._proxy_env = dict(document["proxy_env"])
             self._access_token = str(document["access_token"])
+            self._names.enter_context(local_names())
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Ends it and every sandbox; again is fine."""
+        self._names.close()
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGTERM)

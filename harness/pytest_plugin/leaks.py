@@ -25,7 +25,7 @@ __all__ = ["LEAVES_MARKER", "Created", "recorded_creates", "refuse_leftovers"]
 
 LEAVES_MARKER = "e2b_leaves_sandboxes"
 ALLOW_OPTION = "e2b_allow_leftovers"
-_CREATE = re.compile(r"/(?:v2/)?sandboxes")
+_CREATE = re.compile(r"/(?:v2/)?sandboxes(?:/[^/]+/fork)?")
 _MAX_FRAMES = 8
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
 _HERE = str(Path(__file__).parent)
@@ -42,17 +42,25 @@ class Created:
     stacks: dict[str, traceback.StackSummary] = field(default_factory=dict)
 
     def note(self, response: httpx.Response, frame: FrameType) -> None:
-        """Keeps the stack where the answer is that of a create."""
+        """Keeps the stack where the answer is that of a create or of a fork."""
         request = response.request
         if request.method != "POST" or not _CREATE.fullmatch(request.url.path):
             return
         try:
-            sandbox_id = response.json()["sandboxID"]
-        except (httpx.StreamError, ValueError, KeyError, TypeError):
-            return  # refused, or an answer of another kind: nothing was created
-        self.stacks[sandbox_id] = traceback.StackSummary.extract(
-            traceback.walk_stack(frame), lookup_lines=False
-        )
+            ids = [*_ids(response.json())]
+        except (httpx.StreamError, ValueError):
+            return  # an answer that cannot be read says nothing of a sandbox
+        if ids:
+            stack = traceback.StackSummary.extract(traceback.walk_stack(frame), lookup_lines=False)
+            self.stacks.update(dict.fromkeys(ids, stack))
+
+
+def _ids(answer: object) -> Iterator[str]:
+    """Of a create's answer its one sandbox, of a fork's each that came up; of a refusal none."""
+    for row in answer if isinstance(answer, list) else [{"sandbox": answer}]:
+        sandbox = row.get("sandbox") if isinstance(row, dict) else None
+        if isinstance(sandbox, dict) and isinstance(sandbox.get("sandboxID"), str):
+            yield sandbox["sandboxID"]
 
 
 @contextmanager

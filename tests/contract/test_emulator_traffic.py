@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from collections.abc import Callable
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from e2b import Sandbox
 from guest_lab import DEADLINE_S, eventually
 
+from harness.emulator.attach import AdminClient
 from harness.pytest_plugin.fixtures import E2BEnvironment
 
 SERVER = """
@@ -62,6 +64,17 @@ def ask(e2b_env: E2BEnvironment, sandbox: Sandbox, port: int, path: str = "/") -
     host = sandbox.get_host(port)
     url = f"{base or 'https://' + host}{path}"
     return httpx.get(url, headers={"Host": host}, timeout=DEADLINE_S)
+
+
+def test_host_of_a_port_is_found_by_the_test_process(
+    sandbox: Sandbox, emulator: AdminClient
+) -> None:
+    """The name that `get_host()` answers can be asked as it is, by any Python client."""
+    url = f"http://{sandbox.get_host(start_server(sandbox))}/as-it-is"
+    assert httpx.get(url, timeout=DEADLINE_S, trust_env=False).text.startswith("/as-it-is ")
+    with urllib.request.urlopen(url, timeout=DEADLINE_S) as answer:
+        assert answer.headers["x-from"] == "inside"
+    assert {entry["area"] for entry in emulator.asked("GET /as-it-is")} == {"port"}
 
 
 def test_port_is_reached_by_host_name_and_by_header(
@@ -176,6 +189,7 @@ def test_malformed_target_is_a_bad_request(
 
 UPGRADE_SERVER = """
 import socket
+import urllib.request
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 while True:
@@ -219,6 +233,7 @@ def test_connection_that_changes_its_protocol_is_passed_through(
 
 HALF_SERVER = """
 import socket
+import urllib.request
 s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True)
 while True:
     connection, _ = s.accept()
@@ -325,6 +340,7 @@ def test_request_to_the_api_may_name_a_sandbox_in_its_headers(
 
 SILENT = """
 import socket
+import urllib.request
 s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True)
 while True:
     c, _ = s.accept()

@@ -40,6 +40,10 @@ def test_program_forgets(e2b_env):
 def test_pauses(e2b_env):
     make_one().pause()
 
+def test_forgets_a_fork(e2b_env):
+    with make_one() as original:
+        original.fork()
+
 def test_is_tidy(e2b_env):
     with make_one():
         pass
@@ -74,12 +78,12 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("far_end", ["emulator", "gateway"])
 def test_leftover_fails_the_test_with_its_stack(tmp_path: Path, far_end: str) -> None:
-    """Four leave something, each is named with its place; four do not, or may."""
+    """Five leave something, each is named with its place; four do not, or may."""
     live = ["--e2b-live", "--live-endpoint=emulator"] if far_end == "gateway" else []
     said = run(tmp_path, *live)
     assert said.returncode == 1, said.stdout + said.stderr
-    assert "8 passed, 4 errors" in said.stdout
-    for name in ("forgets", "forgets_async", "program_forgets", "pauses"):
+    assert "9 passed, 5 errors" in said.stdout
+    for name in ("forgets", "forgets_async", "program_forgets", "pauses", "forgets_a_fork"):
         assert f"ERROR test_suite.py::test_{name} " in said.stdout
     for line in (
         f'File "{tmp_path}/test_suite.py", line 7, in make_one',
@@ -87,6 +91,7 @@ def test_leftover_fails_the_test_with_its_stack(tmp_path: Path, far_end: str) ->
         f'File "{tmp_path}/test_suite.py", line 10, in test_forgets',
         f'File "{tmp_path}/test_suite.py", line 14, in create',
         "Sandbox.create(); print(1, flush",
+        "original.fork()",
         "next: end it, or mark the test with @pytest.mark.e2b_leaves_sandboxes",
     ):
         assert line in said.stdout

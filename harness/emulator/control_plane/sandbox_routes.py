@@ -6,7 +6,6 @@ clients send.
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 from starlette.requests import Request
@@ -28,11 +27,11 @@ from harness.emulator.control_plane.listing import (
     take_page,
 )
 from harness.emulator.control_plane.views import connection_view, detail_view, listed_view
+from harness.emulator.creators import Creators
 from harness.emulator.exchange import exchange_of
 from harness.emulator.life import NewSandbox, SandboxState
 from harness.emulator.routes import Route
 from harness.emulator.service import EmulatedService
-from harness.peers import Peers, describe_process
 
 __all__ = ["SandboxRoutes", "short_id"]
 
@@ -67,7 +66,7 @@ class SandboxRoutes:
         self._service = service
         self._sandboxes = service.sandboxes
         self._creates = IdempotentCreates()
-        self._peers = Peers()
+        self._creators = Creators()
 
     def routes(self) -> list[Route]:
         """The routes that this class answers."""
@@ -120,8 +119,7 @@ class SandboxRoutes:
         def stamp(accepted: NewSandbox) -> dict[str, str]:
             return self._service.ownership.stamp(accepted, request.headers)
 
-        # Beside the create: looking costs milliseconds.
-        creator = asyncio.create_task(asyncio.to_thread(self._creator, request))
+        creator = self._creators.look(request)
         life = await self._creates.once(
             request.headers.get("idempotency-key"), lambda: self._sandboxes.create(asked, stamp)
         )
@@ -130,12 +128,6 @@ class SandboxRoutes:
         entry.details["metadata"] = dict(life.metadata)
         view = connection_view(life, self._service.domain_for(request))
         return JsonAnswer(view, status=201)
-
-    def _creator(self, request: Request) -> str:
-        """The command lines of who sent a request; empty where this machine does not say."""
-        client, server = request.client, request.scope.get("server")
-        holders = self._peers.find(client.port, server[1]) if client and server else None
-        return describe_process(holders[0].pid) if holders else ""
 
     async def list_v1(self, request: Request) -> Response:
         """`GET /sandboxes`: running ones, all on one page."""

@@ -21,6 +21,7 @@ from harness.emulator.control_plane.bodies import read_body, read_life
 from harness.emulator.control_plane.listing import parse_limit
 from harness.emulator.control_plane.sandbox_routes import V1_TIMEOUT_S, short_id
 from harness.emulator.control_plane.views import connection_view
+from harness.emulator.creators import Creators
 from harness.emulator.exchange import exchange_of
 from harness.emulator.life import NewSandbox
 from harness.emulator.routes import Route
@@ -43,6 +44,7 @@ class SnapshotRoutes:
 
     def __init__(self, service: EmulatedService) -> None:
         self._service = service
+        self._creators = Creators()
 
     def routes(self) -> list[Route]:
         """The routes that this class answers."""
@@ -97,9 +99,13 @@ class SnapshotRoutes:
         def stamp(accepted: NewSandbox) -> Mapping[str, str]:
             return self._service.ownership.stamp(accepted, request.headers)
 
+        creator = self._creators.look(request)
         made = await self._service.snapshots.fork(
             short_id(request, sandbox_id), count=count, timeout_s=timeout_s, stamp=stamp
         )
+        for one in made:
+            if not isinstance(one, ApiError):
+                one.creator = await creator
         domain = self._service.domain_for(request)
         forks: list[dict[str, Any]] = [
             {"error": {"code": one.status, "message": one.message}}
