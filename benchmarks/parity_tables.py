@@ -17,7 +17,8 @@ from measuring import show
 from parity_measured import measured, report, tables
 
 from harness.model.evidence import FileEvidence, FileRole
-from harness.parity.contents import FilePair, compare_contents
+from harness.parity.contents import compare_contents
+from harness.parity.file_pair import FilePair
 from harness.parity.measured import QUIET
 from harness.parity.tokens import Normaliser
 from harness.parity.values import Place

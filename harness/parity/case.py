@@ -11,6 +11,7 @@ from harness.model.side import Side
 from harness.parity.causes import differences_of
 from harness.parity.comparison import compare_evidence
 from harness.parity.delta import Delta
+from harness.parity.file_names import with_steady_names
 from harness.parity.noise import Noise, learn, learn_remote
 from harness.parity.normalise import normalise_evidence
 from harness.parity.outcome import outcome_of
@@ -85,10 +86,12 @@ def compare_case(
     unkept = _absent_outputs(remote)
     differences: tuple[Difference, ...] = ()
     mine, theirs = Noise(), Noise()
+    names: tuple[Delta, ...] = ()
     if broken is None:
-        sides = [normalise_evidence(side) for side in (first, second, remote)]
+        everyone = [normalise_evidence(side) for side in (first, second, remote, *again)]
+        sides, names = with_steady_names(everyone)
         mine = learn(sides[0], sides[1])
-        theirs = learn_remote(sides[2], [normalise_evidence(side) for side in again])
+        theirs = learn_remote(sides[2], sides[3:])
         learned = mine.with_other(theirs)
         deltas = compare_evidence(sides[0], sides[2], noise=learned.measured)
         differences = differences_of(learned.subtract(deltas), sides[0].evidence, sides[2].evidence)
@@ -97,7 +100,7 @@ def compare_case(
         local=outcome_of(first.result),
         remote=outcome_of(remote.result),
         differences=differences,
-        noise=mine.deltas,
+        noise=(*names, *mine.deltas),
         remote_noise=theirs.deltas,
         broken=broken,
         unkept=unkept,

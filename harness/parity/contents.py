@@ -16,68 +16,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from harness.errors import BrokenError
-from harness.model.evidence import FileEvidence, FileRole
 from harness.model.run import Json
+from harness.parity.archives import ARCHIVES, compare_archives
 from harness.parity.binary import compare_bytes
 from harness.parity.csv_format import CsvFormat, encoding_of, read_format, readable
 from harness.parity.delta import Delta, Kind, Order
+from harness.parity.file_pair import FilePair
 from harness.parity.measured import MeasuredNoise
 from harness.parity.narrowing import narrow
 from harness.parity.packed import PACKED, is_same_packing, unpacked
-from harness.parity.table_source import TableSource, UnreadableTableError, tables_of
+from harness.parity.table_source import (
+    TableSource,
+    UnreadableTableError,
+    objects_of,
+    tables_of,
+)
 from harness.parity.tables import NotNarrowError, compare_tables, why_unreadable
 from harness.parity.text import compare_text, lines_of
-from harness.parity.tokens import Normaliser
 from harness.parity.values import Place, compare_values, segment
 
-__all__ = ["FilePair", "compare_contents"]
+__all__ = ["compare_contents"]
 
-MAX_TEXT_BYTES = 256 << 20
 NARROWED_FROM_BYTES = 1 << 20
 _DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t"}
 _PARQUET = frozenset({".parquet", ".pq"})
 _JSON = frozenset({".json"})
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
 _DATABASE = frozenset({".duckdb", ".ddb"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilePair:
-    """One file on both sides.
-
-    Attributes:
-        left: the local file.
-        right: the remote file.
-        place: where they stand.
-        left_tokens: normalises the local content, unless it is data.
-        right_tokens: the same for the remote content.
-    """
-
-    left: FileEvidence
-    right: FileEvidence
-    place: Place
-    left_tokens: Normaliser
-    right_tokens: Normaliser
-
-    @property
-    def is_output(self) -> bool:
-        """Whether it is data, which is compared as it is."""
-        return self.left.role is FileRole.OUTPUT
-
-    def texts(self) -> tuple[str, str] | None:
-        """Both contents as text, normalised unless they are data; None where one is not UTF-8."""
-        if max(self.left.size_bytes, self.right.size_bytes) > MAX_TEXT_BYTES:
-            return None
-        contents = (self.left.location.read_bytes(), self.right.location.read_bytes())
-        try:
-            mine, theirs = (content.decode("utf-8") for content in contents)
-        except UnicodeDecodeError:
-            return None
-        if "\0" in mine or "\0" in theirs:
-            return None
-        if self.is_output:
-            return mine, theirs
-        return _normal(self.left_tokens, mine), _normal(self.right_tokens, theirs)
 
 
 def compare_contents(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
@@ -104,6 +69,8 @@ def _content(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
     suffix = PurePosixPath(pair.left.path).suffix.lower()
     if suffix in PACKED:
         yield from _packed(pair, noise)
+    elif suffix in ARCHIVES:
+        yield from compare_archives(pair, lambda member: _content(member, noise))
     elif suffix in _DELIMITED:
         yield from _delimited(pair, noise, _DELIMITED[suffix])
     elif suffix in _PARQUET:
@@ -143,6 +110,7 @@ def _database(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
     paths = (pair.left.location, pair.right.location)
     try:
         mine, theirs = (tables_of(path) for path in paths)
+        objects = [objects_of(path) for path in paths]
     except UnreadableTableError as error:
         yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
         yield from compare_bytes(*paths, pair.place)
@@ -156,6 +124,7 @@ def _database(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
         else:
             sources = [TableSource(path=path, table=table) for path in paths]
             yield from _table(replace(pair, place=here), noise, *sources)
+    yield from compare_values({**objects[0]}, {**objects[1]}, pair.place.child("objects"))
 
 
 def _text(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
@@ -351,7 +320,3 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return found
-
-
-def _normal(normaliser: Normaliser, text: str) -> str:
-    return "".join(normaliser.text(line) for line in lines_of(text))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from harness.model.evidence import FileEvidence, FileRole
-from harness.parity.contents import FilePair, compare_contents
+from harness.parity.contents import compare_contents
 from harness.parity.delta import Delta, Kind
+from harness.parity.file_pair import FilePair
 from harness.parity.measured import QUIET, MeasuredNoise
 from harness.parity.normalise import NormalisedEvidence
 from harness.parity.values import Place

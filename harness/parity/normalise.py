@@ -9,9 +9,9 @@ still show. No line and no field is ever dropped. What is volatile is declared i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import TypeVar, overload
 
@@ -23,6 +23,10 @@ from harness.parity.tokens import Normaliser, instant_of
 __all__ = ["NormalisedEvidence", "normalise_evidence", "normalize"]
 
 T = TypeVar("T")
+
+JITTER = timedelta(seconds=1)
+SET_BACK = "<set-back-time>"
+_TIMES = ("ts", "timestamp")  # the first that a record has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,7 @@ def _plain(value: object) -> Json:
 
 def _around(evidence: Evidence) -> datetime | None:
     for record in _records(evidence):
-        for name in ("ts", "timestamp"):
+        for name in _TIMES:
             instant = instant_of(record.fields.get(name))
             if instant is not None:
                 return instant
@@ -140,14 +144,48 @@ def _normal_records(
 ) -> tuple[Record, ...] | None:
     if records is None:
         return None
-    return tuple(
+    normal = [
         Record(
             line=record.line,
             fields=normaliser.fields(record.fields),
             raw=_optional(normaliser, record.raw),
         )
         for record in records
-    )
+    ]
+    for number, name in _set_back(records, normal):
+        fields = {**normal[number].fields, name: SET_BACK}
+        normal[number] = replace(normal[number], fields=fields)
+    return tuple(normal)
+
+
+def _set_back(records: Sequence[Record], normal: Sequence[Record]) -> Iterator[tuple[int, str]]:
+    """The records whose time lies before that of one that stands before them, and its field.
+
+    Tolerance: a second, for who writes a record may have looked at the clock earlier. A date
+    that is data is none of these times.
+    """
+    latest: datetime | None = None
+    text = ""
+    for number, record in enumerate(records):
+        name = "ts" if "ts" in record.fields else "timestamp"
+        value = record.fields.get(name)
+        if value is None or value == normal[number].fields[name]:
+            continue
+        if value.__class__ is str and _is_after(text, str(value)):
+            text, latest = str(value), None
+            continue
+        instant, before = instant_of(value), latest or instant_of(text)
+        if instant is None:
+            continue
+        if before is not None and instant < before - JITTER:
+            yield number, name
+        elif before is None or instant > before:
+            latest, text = instant, str(value)
+
+
+def _is_after(earlier: str, later: str) -> bool:
+    """Whether two instants of one form and one zone stand in order: the usual, and quick."""
+    return later >= earlier and later[-6:] == earlier[-6:] and len(later) == len(earlier)
 
 
 def _normal_wire(normaliser: Normaliser, wire: Mapping[str, Json]) -> dict[str, Json]:

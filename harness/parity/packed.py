@@ -16,7 +16,14 @@ from harness.model.evidence import FileEvidence
 
 __all__ = ["PACKED", "is_same_packing", "unpacked"]
 
-PACKED: Mapping[str, ModuleType] = {".gz": gzip, ".bz2": bz2, ".xz": lzma}
+PACKED: Mapping[str, ModuleType] = {
+    ".gz": gzip,
+    ".bz2": bz2,
+    ".xz": lzma,
+    ".tgz": gzip,
+    ".tbz2": bz2,
+    ".txz": lzma,
+}
 MAX_UNPACKED_BYTES = 16 << 30
 CHUNK_BYTES = 1 << 20
 _TIME_IN_GZIP = slice(4, 8)  # RFC 1952: when it was packed
@@ -30,7 +37,7 @@ def unpacked(file: FileEvidence, folder: Path) -> FileEvidence | str:
         folder: where its content is written to; it is made.
     """
     path = PurePosixPath(file.path)
-    inner = path.with_suffix("")
+    inner = path.with_suffix(".tar" if path.suffix.lower().startswith(".t") else "")
     folder.mkdir()
     location = folder / inner.name
     digest, size_bytes = hashlib.sha256(), 0
@@ -62,7 +69,7 @@ def unpacked(file: FileEvidence, folder: Path) -> FileEvidence | str:
 
 def is_same_packing(left: Path, right: Path) -> bool:
     """Whether two files of one content are the same but for the time in a gzip header."""
-    if left.suffix.lower() != ".gz" or left.stat().st_size != right.stat().st_size:
+    if left.suffix.lower() not in {".gz", ".tgz"} or left.stat().st_size != right.stat().st_size:
         return False
     with left.open("rb") as mine, right.open("rb") as theirs:
         while True:

@@ -153,6 +153,8 @@ MEASURE_RULE = FieldRule(
 TIME_UNITS = frozenset({"s", "sec", "seconds", "ms", "milliseconds"})
 
 _WORD = r"[A-Za-z0-9_]"
+_DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
+_MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 
 TEXT_RULES: tuple[TextRule, ...] = (
     TextRule(
@@ -216,6 +218,37 @@ TEXT_RULES: tuple[TextRule, ...] = (
         is_instant=True,
         reason="no two runs happen at one time",
         source="osiris 0.5.7 core/fs_paths.py: names of run folders",
+    ),
+    TextRule(
+        name="instant-with-slashes",
+        pattern=re.compile(r"(?<!\d)\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?!\d)"),
+        mark="time",
+        is_instant=True,
+        reason="no two runs happen at one time",
+        source="Go log, nginx: the usual prefix of a line",
+    ),
+    TextRule(
+        name="instant-in-words",
+        pattern=re.compile(
+            rf"(?<!\w)(?:{_DAYS})(?:, \d{{2}} (?:{_MONTHS}) \d{{4}} \d{{2}}:\d{{2}}:\d{{2}}"
+            rf" (?:GMT|[+-]\d{{4}})| (?:{_MONTHS}) [ \d]\d \d{{2}}:\d{{2}}:\d{{2}} \d{{4}})(?!\w)"
+        ),
+        mark="time",
+        is_instant=True,
+        reason="no two runs happen at one time",
+        source="RFC 9110 Date, C asctime",
+    ),
+    TextRule(
+        name="told-duration",
+        pattern=re.compile(
+            r"(?<!\w)(?:[Tt]ook|[Ee]lapsed:?|"
+            r"(?:[Dd]one|[Ff]inished|[Cc]ompleted|[Ss]ucceeded) in)\s"
+            r"(?P<value>\d+:\d{2}:\d{2}(?:\.\d+)?(?!\w)|"
+            r"\d+(?:\.\d)?(?=\s?(?:ms|s|secs?|seconds?)(?!\w)))"
+        ),
+        mark="duration",
+        reason="how long something took is reported, never compared",
+        source="pytest, pip, cargo: `… in 3s`; Python timedelta",
     ),
     TextRule(
         name="duration",

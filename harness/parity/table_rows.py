@@ -16,7 +16,8 @@ from harness.parity.table_source import Column
 __all__ = ["Cell", "Moved", "Pairing", "Rows", "difference_of", "identity_of"]
 
 MAX_BY_HASH = 100_000
-_NESTED = ("STRUCT", "MAP", "UNION")
+# Equal by DuckDB's `=`, and told apart by their text: -0.0 inside, and 30 days from one month.
+_BY_TEXT = ("STRUCT", "MAP", "UNION", "INTERVAL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,8 +246,8 @@ def identity_of(cell: Cell, row: str = "") -> tuple[str, ...]:
     name, kind = row + cell.name, cell.column.type
     if kind in {"FLOAT", "DOUBLE"}:
         return (name, f"(NOT isnan({name}) AND signbit({name}))")
-    if kind.endswith("]") or kind.startswith(_NESTED):
-        return (name, f"{name}::VARCHAR")  # the text tells -0.0 from 0.0 inside
+    if kind.endswith("]") or kind.startswith(_BY_TEXT):
+        return (name, f"{name}::VARCHAR")
     return (name,)
 
 

@@ -15,12 +15,27 @@ __all__ = [
     "UnreadableTableError",
     "columns_of",
     "literal",
+    "objects_of",
     "quoted",
     "tables_of",
 ]
 
 MAX_LINE_BYTES = 64 << 20
 BUFFER_BYTES = 2 * MAX_LINE_BYTES  # else DuckDB takes sixteen times the longest line
+
+
+_OBJECTS = {
+    "view": "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT internal",
+    "index": "SELECT schema_name, index_name, sql FROM duckdb_indexes()",
+    "macro": "SELECT schema_name, function_name, string_agg(text, '; ' ORDER BY text) FROM "
+    "(SELECT DISTINCT schema_name, function_name, concat_ws(' -> ', parameters::VARCHAR, "
+    "macro_definition) AS text FROM duckdb_functions() WHERE NOT internal "
+    "AND function_type LIKE '%macro') GROUP BY schema_name, function_name",
+    "sequence": "SELECT schema_name, sequence_name, concat_ws(' ', start_value, min_value, "
+    "max_value, increment_by, cycle, last_value) FROM duckdb_sequences()",
+    "constraints of": "SELECT schema_name, table_name, string_agg(constraint_text, '; ' "
+    "ORDER BY constraint_text) FROM duckdb_constraints() GROUP BY schema_name, table_name",
+}
 
 
 class UnreadableTableError(Exception):
@@ -118,6 +133,23 @@ def tables_of(path: Path) -> frozenset[tuple[str, str]]:
     except duckdb.Error as error:
         raise UnreadableTableError(str(error).splitlines()[0]) from error
     return frozenset((str(schema), str(table)) for schema, table in rows)
+
+
+def objects_of(path: Path) -> dict[str, str]:
+    """What a DuckDB file holds beside tables, by kind and name: views, indexes and the like.
+
+    Raises:
+        UnreadableTableError: if it is none.
+    """
+    try:
+        with duckdb.connect(str(path), read_only=True) as db:
+            return {
+                f"{kind} {'.'.join(map(str, names))}": str(text)
+                for kind, query in _OBJECTS.items()
+                for *names, text in db.execute(query).fetchall()
+            }
+    except duckdb.Error as error:
+        raise UnreadableTableError(str(error).splitlines()[0]) from error
 
 
 def quoted(name: str) -> str:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 from harness.model.run import Json
 from harness.parity.rules import (
@@ -158,7 +159,9 @@ class Normaliser:
         if not fits:
             return None
         if not rule.keeps_identity:
-            return f"<{rule.mark}>"
+            if shape is not Shape.INSTANT or (value.__class__ is str and value[-6:] == "+00:00"):
+                return f"<{rule.mark}>"
+            return f"<{_form_of(value)}{rule.mark}>"
         return self._literals.get(str(value)) or self._numbered(rule.mark, str(value))
 
     def _is_near(self, instant: datetime | None) -> bool:
@@ -206,6 +209,19 @@ class Normaliser:
         token = self._numbered(rule.mark, value) if rule.keeps_identity else f"<{rule.mark}>"
         start, end = match.start(group) - match.start(), match.end(group) - match.start()
         return match[0][:start] + token + match[0][end:]
+
+
+def _form_of(value: Json) -> str:
+    """How an instant is written, where it is not as text in UTC: that is no matter of the clock."""
+    if isinstance(value, str):
+        if value[-6:] == "+00:00" or value[-1:] in "Zz":
+            return ""
+        instant = _parsed_instant(value)
+        if instant is None or instant.tzinfo is None:
+            return "zoneless-"
+        return "" if not instant.utcoffset() else "zoned-"
+    ticks = next((t for t in _TICKS if isinstance(value, _NUMBER) and value / t <= _EPOCH_S[1]), 0)
+    return {1: "unix-", 1_000: "unix-ms-"}.get(ticks, "unix-ns-")
 
 
 def _next(known: Mapping[str, int]) -> int:
@@ -273,6 +289,12 @@ def instant_of(value: object) -> datetime | None:
 
 
 def _instant_of_text(text: str) -> datetime | None:
+    instant = _parsed_instant(text)
+    return instant if instant is None or instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _parsed_instant(text: str) -> datetime | None:
+    """The instant as it is written, with its own zone or none."""
     if text[10:11] == "T" and text[-6:-5] == "+":  # as Python writes it: the quick way
         try:
             return datetime.fromisoformat(text)
@@ -281,7 +303,9 @@ def _instant_of_text(text: str) -> datetime | None:
     if not _HAS_TIME.search(text):
         return None
     try:
-        instant = datetime.fromisoformat(text.upper().replace(",", "."))
+        if text[:3].isalpha():  # as RFC 9110 and asctime write it
+            return parsedate_to_datetime(text)
+        plain = text[:10].replace("/", "-") + text[10:]
+        return datetime.fromisoformat(plain.upper().replace(",", "."))
     except ValueError:
         return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

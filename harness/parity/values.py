@@ -54,14 +54,14 @@ class Place:
         shape: str = "",
         count: int = 1,
     ) -> Delta:
-        """A disagreement at this place."""
+        """A disagreement at this place, in text that can be written anywhere."""
         return Delta(
-            path=self.path,
+            path=_writable(self.path),
             site=self.site,
             kind=kind,
-            local=local,
-            remote=remote,
-            shape=shape,
+            local=None if local is None else _writable(local),
+            remote=None if remote is None else _writable(remote),
+            shape=_writable(shape),
             count=count,
             step=self.step,
             position=self.position,
@@ -117,6 +117,11 @@ def canonical(value: Json) -> str:
 def segment(name: str) -> str:
     """A name as one segment of a path: `/` is written `~1` and `~` is written `~0`."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def _writable(text: str) -> str:
+    """The text with lone surrogates, which no encoding has, written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _objects(

@@ -179,6 +179,31 @@ def test_tables_of_a_database_file_are_compared(compared: Files, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("made", "otherwise", "path"),
+    [
+        ("VIEW v AS SELECT a FROM t", "VIEW v AS SELECT -a FROM t", "view main.v"),
+        ("SEQUENCE s", "SEQUENCE s START 5", "sequence main.s"),
+        ("INDEX i ON t (a)", "INDEX i ON t (b)", "index main.i"),
+        ("MACRO m(x) AS x + 1", "MACRO m(x) AS x", "macro main.m"),
+        ("TABLE k (a INT PRIMARY KEY)", "TABLE k (a INT NOT NULL)", "constraints of main.k"),
+    ],
+)
+def test_what_a_database_file_holds_beside_tables_is_compared(
+    made: str, otherwise: str, path: str, compared: Files, tmp_path: Path
+) -> None:
+    """Views, indexes, sequences, macros and constraints are the file's content, too."""
+    contents = []
+    for number, statement in enumerate((made, made, otherwise)):
+        file = tmp_path / f"made{number}.duckdb"
+        with duckdb.connect(str(file)) as db:
+            db.execute(f"CREATE TABLE t AS SELECT 1 AS a, 2 AS b; CREATE {statement}")
+        contents.append(file.read_bytes())
+    assert compared("same.duckdb", contents[0], contents[1]) == []
+    found = brief(compared("t.duckdb", contents[0], contents[2]), "t.duckdb")
+    assert found == [(f"objects/{path}", Kind.VALUE, 1)]
+
+
+@pytest.mark.parametrize(
     ("local", "remote", "path"),
     [
         ('{"a": 9007199254740993}', '{"a": 9007199254740992}', "a"),

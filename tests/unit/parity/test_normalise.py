@@ -48,6 +48,12 @@ def test_normalize_swapped_references_still_show() -> None:
         ("2026-01-01 12:00:00,123 INFO", "<time> INFO"),
         ("run 20260101t120000z_x", "run <time>_x"),
         ("took 1.25s", "took <duration>s"),
+        ("took 12 ms, then took 3s", "took <duration> ms, then took <duration>s"),
+        ("Finished in 4 seconds", "Finished in <duration> seconds"),
+        ("elapsed: 0:00:01.123456", "elapsed: <duration>"),
+        ("2026/01/01 12:00:00 INFO up", "<time> INFO up"),
+        ("Date: Thu, 01 Jan 2026 12:00:00 GMT", "Date: <time>"),
+        ("Thu Jan  1 12:00:00 2026", "<time>"),
         ("<object at 0x7f00deadbeef>", "<object at <address>>"),
         ("pid=1234 pid=99 pid=1234", "pid=<pid:1> pid=<pid:2> pid=<pid:1>"),
         ("/tmp/tmpab12cd_x/out", "<tmp:1>/out"),  # noqa: S108 - text, not a place
@@ -65,6 +71,11 @@ def test_normalize_volatile_text_becomes_a_token(text: str, normal: str) -> None
     "text",
     [
         "timeout after 30s",
+        "took 12 rows",
+        "overtook 3s",
+        "wait up to 0:00:30",
+        "Jan 2026",
+        "2026/01/01",
         "version 0.5.7",
         "total 12.50",
         "range 1-2-3",
@@ -95,7 +106,7 @@ def test_normalize_fields_by_name_and_shape() -> None:
         "ts": "<time>",
         "duration": "<duration>",
         "duration_ms": "<duration>",
-        "collected_at": "<time>",
+        "collected_at": "<unix-time>",
         "events_log_size": "<log-size>",
         "pid": "<pid:1>",
     }
@@ -121,6 +132,36 @@ def test_normalize_fields_by_name_and_shape() -> None:
 def test_normalize_a_field_of_another_shape_stays(value: dict[str, Json]) -> None:
     """Control: a missing, negative or oddly typed value is not hidden behind a token."""
     assert normalize(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "normal"),
+    [
+        ("2026-01-01T12:00:00Z", "<time>"),
+        ("2026-01-01T12:00:00.5+00:00", "<time>"),
+        ("2026-01-01T12:00:00", "<zoneless-time>"),
+        ("2026-01-01T14:00:00+02:00", "<zoned-time>"),
+        (1767268800, "<unix-time>"),
+        (1767268800.5, "<unix-time>"),
+        (1767268800123, "<unix-ms-time>"),
+        (1767268800123456789, "<unix-ns-time>"),
+    ],
+)
+def test_normalize_an_instant_keeps_how_it_is_written(value: Json, normal: str) -> None:
+    """Only the instant is noise: a zone that was lost, or a number for text, is a difference."""
+    assert normalize({"ts": value}) == {"ts": normal}
+
+
+def test_evidence_time_that_goes_back_is_told_from_others() -> None:
+    """A record later in the stream with an earlier time shows; a second of jitter does not."""
+    seconds = (10, 12, 11.5, 3, 13)
+    told = records(
+        *({"event": "e", "ts": f"2026-01-01T12:00:{second:04.1f}+00:00"} for second in seconds)
+    )
+    normal = normalize(run(events=told)).events or ()
+    assert [record.fields["ts"] for record in normal] == [
+        *("<time>", "<time>", "<time>", "<set-back-time>", "<time>")
+    ]
 
 
 def test_normalize_a_metric_of_time_loses_its_value_only() -> None:

@@ -184,6 +184,7 @@ def test_names_with_quotes_are_only_names(csv: Compare) -> None:
         ("SELECT [0.0::DOUBLE] AS a", "SELECT ['-0.0'::DOUBLE] AS a", "t/columns/a", Kind.VALUE),
         ("SELECT {'x': 1} AS a", "SELECT {'x': 2} AS a", "t/columns/a", Kind.VALUE),
         ("SELECT 'a'::BLOB AS a", "SELECT 'b'::BLOB AS a", "t/columns/a", Kind.VALUE),
+        ("SELECT INTERVAL 30 DAY AS a", "SELECT INTERVAL 1 MONTH AS a", "t/columns/a", Kind.VALUE),
     ],
 )
 def test_parquet_typed_difference_is_found(

@@ -15,7 +15,10 @@ EXAMPLES = {
     "sandbox-id": "i9abcdefghij0123456k7",
     "instant": "at 2026-11-23T05:22:58.439735+00:00",
     "compact-instant": "20261123T052258Z",
-    "duration": "took 12.345 s",
+    "instant-with-slashes": "2026/11/23 05:22:58 INFO",
+    "instant-in-words": "Date: Mon, 23 Nov 2026 05:22:58 GMT",
+    "told-duration": "took 12 ms",
+    "duration": "in 12.345 s",
     "address": "<object at 0x7f34ab12cd90>",
     "process": "pid=4711",
     "temporary-folder": "/tmp/tmpab12cd3_/x",  # noqa: S108 - an example

@@ -39,6 +39,15 @@ def test_scalar_that_changed_is_one_difference(local: Json, remote: Json, kind: 
     assert found(remote, local) == [("status", kind)]
 
 
+def test_value_that_no_encoding_has_is_told_in_text_that_can_be_written() -> None:
+    """A lone surrogate, which JSON may hold, is found and written out, in names, too."""
+    (delta,) = compare_values({"a\ud800": "\ud800"}, {"a\ud800": "\ud801"}, HERE)
+    assert (delta.path, delta.local, delta.remote) == (
+        *("status/a\\ud800", '"\\ud800"', '"\\ud801"'),
+    )
+    assert delta.shape.encode("utf-8")
+
+
 @pytest.mark.parametrize(
     "value", [None, True, 0, -0.0, math.nan, "", "x", [], {}, [1, [math.nan]], {"a": {"b": [-0.0]}}]
 )
