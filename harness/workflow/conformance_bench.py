@@ -145,6 +145,7 @@ class Bench:
         environment = {"E2B_API_KEY": _API_KEY, RECORD_VARIABLE: str(record)}
         # Without a server a test mostly waits for its next attempt.
         workers = min(_MOST_BASELINE_WORKERS, _BASELINE_WORKERS_EACH * self.workers)
+        workers = min(workers, _functions(self.suite.folder / "tests"))
         interrupted = self.pytest(environment, workers=workers, before=alone)
         results = read_results(record)
         if interrupted:
@@ -208,6 +209,12 @@ def prepare(
     return Bench(
         suite=suite, origin=origin, python=python, home=home, clients=clients, workers=workers
     )
+
+
+def _functions(folder: Path) -> int:
+    """Functions with tests in them, one at least: no more processes have something to do."""
+    sources = (path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
+    return max(1, sum(source.count("def test_") for source in sources))
 
 
 def _client(clients: Path, suite: Suite, requirement: str) -> Path:
