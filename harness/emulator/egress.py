@@ -18,6 +18,7 @@ from harness.emulator.placeholders import check_placeholders
 
 __all__ = [
     "ALL_TRAFFIC",
+    "EGRESS_FIELDS",
     "NOWHERE",
     "EgressRules",
     "check_network",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 ALL_TRAFFIC = "0.0.0.0/0"
-_EGRESS_FIELDS = ("allowOut", "denyOut", "rules", "dnsServers", "egressProxy")
+EGRESS_FIELDS = ("allowOut", "denyOut", "rules", "dnsServers", "egressProxy")
 _MALFORMED = "Network transform header contains a malformed E2B placeholder."
 _DOMAINS_NEED_BLOCK = (
     "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out "
@@ -123,9 +124,9 @@ def replace_rules(asked: NewSandbox, update: Mapping[str, Any]) -> NewSandbox:
         ApiError: 400 where the update does not fit.
     """
     check_network(update)
-    kept = {key: value for key, value in (asked.network or {}).items() if key not in _EGRESS_FIELDS}
+    kept = {key: value for key, value in (asked.network or {}).items() if key not in EGRESS_FIELDS}
     given = {
-        key: value for key, value in update.items() if key in _EGRESS_FIELDS and value is not None
+        key: value for key, value in update.items() if key in EGRESS_FIELDS and value is not None
     }
     return replace(
         asked,

@@ -77,7 +77,6 @@ class Sandboxes:
     ) -> None:
         self.clock = clock
         self.limits = plan.limits
-        self._plan = plan
         self._host = host
         self._after_images = after_images
         self.chronicle = chronicle or Chronicle(clock)
@@ -173,8 +172,8 @@ class Sandboxes:
         if most is not None and running >= most:
             raise ApiError(
                 429,
-                f"You have reached the maximum number of concurrent sandboxes ({most}). "
-                f"Plan {self._plan.value} allows no more.",
+                f"you have reached the maximum number of concurrent E2B sandboxes ({most}). "
+                "If you need more, please visit 'https://e2b.dev/docs/billing'",
             )
 
     # Living

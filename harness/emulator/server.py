@@ -98,7 +98,11 @@ class EmulatorApplication:
         if target is not None:
             await self._traffic.serve(request, target, exchange.send)
             return
-        answer = await self._control_plane.answer(request)
+        if _is_signed_for_nobody(request):
+            exchange.entry.area = "envd"
+            answer = error_answer(ApiError(401, "invalid signature"))
+        else:
+            answer = await self._control_plane.answer(request)
         await answer(scope, exchange.receive, exchange.send)
 
     def _target(self, request: Request) -> Target | BadTargetError | None:
@@ -160,6 +164,14 @@ def _id_in(request: Request) -> str:
         return ""
     after = parts[parts.index("sandboxes") + 1 :]
     return after[0].partition("-")[0] if after else ""
+
+
+def _is_signed_for_nobody(request: Request) -> bool:
+    """Whether it is for a sandbox's files by a signature that is no sandbox's.
+
+    With one address for all of them, the signature is all that says which one is meant.
+    """
+    return request.url.path == "/files" and "signature" in request.query_params
 
 
 async def _until_left(exchange: Exchange) -> None:

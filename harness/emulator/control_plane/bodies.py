@@ -8,14 +8,14 @@ Source: e2b 2.63.0 e2b/api/client/models (new_sandbox, new_sandbox_v2, connect_s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from starlette.requests import Request
 
 from harness.emulator.answers import ApiError, request_error
 from harness.emulator.catalogue import Catalogue
-from harness.emulator.egress import check_network
+from harness.emulator.egress import EGRESS_FIELDS, check_network
 from harness.emulator.exchange import exchange_of
 from harness.emulator.life import NewSandbox
 from harness.emulator.plans import PlanLimits
@@ -38,6 +38,7 @@ _CREATE_FIELDS = {
     "iam": dict,
     "volumeMounts": list,
 }
+_NETWORK_FIELDS = frozenset({*EGRESS_FIELDS, "allowPublicTraffic", "maskRequestHost"})
 _MEMORY_NEEDS_PAUSE = "autoPauseMemory=false only applies when autoPause is true."
 _NO_TRAFFIC_RESUME = (
     "autoPauseMemory=false (filesystem-only auto-pause) cannot be combined with autoResume: a "
@@ -81,6 +82,10 @@ class JsonBody:
         """A field's value; the default where it is absent or null."""
         value = self._document.get(name)
         return default if value is None else value
+
+    def note_others(self, names: Container[str]) -> None:
+        """Notes the fields that have none of these names."""
+        self._notes += [f"unknown field {name!r}" for name in self._document if name not in names]
 
     def object(self, name: str) -> JsonBody:
         """A field that is an object; an empty one where it is absent."""
@@ -189,6 +194,7 @@ async def read_new_sandbox(
     timeout_s = read_life(body, default_s=default_timeout_s, limits=limits)
     auto_resume = body.object("autoResume")
     auto_resume.check({"enabled": bool})
+    body.object("network").note_others(_NETWORK_FIELDS)
     asked = NewSandbox(
         template=catalogue.get(identifier),
         timeout_s=timeout_s,

@@ -33,6 +33,7 @@ from harness.emulator.envd.connect import (
     unary_answer,
     unary_error,
 )
+from harness.emulator.envd.messages import unknown_fields
 from harness.emulator.envd.proto_json import Fields
 from harness.emulator.envd.streams import DEFAULT_KEEPALIVE_S, ServerStream
 from harness.emulator.isolation import GuestError
@@ -129,7 +130,7 @@ async def answer_call(procedure: Procedure, caller: Caller) -> Response:
 async def _answer_unary(procedure: Procedure, caller: Caller, codec: Codec) -> Response:
     try:
         async with asyncio.timeout(timeout_s_of(caller.request)):
-            fields = Fields(codec.decode(await read_unary(caller.request)))
+            fields = _fields(caller, codec.decode(await read_unary(caller.request)))
             return unary_answer(codec.encode(await procedure.run(caller, fields)))
     except ConnectError as error:
         return unary_error(error)
@@ -141,7 +142,7 @@ async def _answer_unary(procedure: Procedure, caller: Caller, codec: Codec) -> R
 
 async def _answer_server_stream(procedure: Procedure, caller: Caller, codec: Codec) -> Response:
     try:
-        fields = Fields(codec.decode(await read_single_envelope(caller.request)))
+        fields = _fields(caller, codec.decode(await read_single_envelope(caller.request)))
         out: StreamOut = await procedure.run(caller, fields)
         keepalive_s = _keepalive_s(caller)
     except ConnectError as error:
@@ -174,7 +175,17 @@ async def _answer_client_stream(procedure: Procedure, caller: Caller, codec: Cod
 
 async def _decoded(caller: Caller, codec: Codec) -> ClientStreamIn:
     async for message in read_envelopes(caller.request):
-        yield Fields(codec.decode(message))
+        yield _fields(caller, codec.decode(message))
+
+
+def _fields(caller: Caller, message: dict[str, Any]) -> Fields:
+    """The message; fields that are not known are accepted, and noted once."""
+    notes = caller.exchange.entry.notes
+    for name in unknown_fields(caller.request.url.path, message):
+        note = f"unknown field {name!r}"
+        if note not in notes:
+            notes.append(note)
+    return Fields(message)
 
 
 def _ended_stream(error: ConnectError) -> Response:

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.emulator.envd.connect import ConnectError
 
-__all__ = ["Fields", "encode_bytes", "without_defaults"]
+__all__ = ["Fields", "encode_bytes", "snake_case", "without_defaults"]
 
 
 class Fields:
@@ -30,7 +30,7 @@ class Fields:
         """A field by its camelCase name, None where it is unset."""
         if name in self._message:
             return self._message[name]
-        return self._message.get(_snake(name))
+        return self._message.get(snake_case(name))
 
     def has(self, name: str) -> bool:
         """Whether a field is set."""
@@ -109,7 +109,8 @@ def without_defaults(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _snake(name: str) -> str:
+def snake_case(name: str) -> str:
+    """A field's name as in the .proto, from either form."""
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
 
 

@@ -108,7 +108,7 @@ def test_create_past_the_plans_number_is_refused_even_while_others_start(play: P
             starting.append(asyncio.create_task(stage.create()))
             await asyncio.sleep(0)
             stage.clock.advance(1)
-        with refused(429, "maximum number of concurrent sandboxes \\(20\\)"):
+        with refused(429, "maximum number of concurrent E2B sandboxes \\(20\\)"):
             await stage.create()
         stage.host.gate.set()
         first, *_ = await asyncio.gather(*starting)
