@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -93,6 +94,34 @@ def _renamed_column(scene: Scene) -> str:
     return f"{place}/columns/{table.names[0].decode()}"
 
 
+def _header_case(scene: Scene) -> str:
+    path, place = scene.table()
+    table = Cells.of(path.read_bytes())
+    scene.edit(path, lambda data: data.replace(table.names[0], table.names[0].swapcase(), 1))
+    return f"{place}/columns/{table.names[0].decode()}"
+
+
+def _quoted_cells(scene: Scene) -> str:
+    """Other writing, and the same cells: an empty one that is quoted would be another cell."""
+    path, place = scene.table()
+    table = Cells.of(path.read_bytes())
+    rows = tuple(
+        tuple(cell if cell[:1] in {b"", b'"'} else b'"' + cell + b'"' for cell in row)
+        for row in table.rows
+    )
+    scene.write(path, table.written(rows))
+    return f"{place}/format/bytes"
+
+
+def _cut_row(scene: Scene) -> str:
+    """The file ends within its last row, which then has fewer cells."""
+    path, place = scene.table()
+    table = Cells.of(path.read_bytes())
+    first = table.rows[-1][0]
+    scene.write(path, table.written(table.rows[:-1]) + first)
+    return place
+
+
 def _dropped_column(scene: Scene) -> str:
     path, place = scene.table()
     table = Cells.of(path.read_bytes())
@@ -128,8 +157,14 @@ def _other_mode(scene: Scene) -> str:
     return f"{place}/mode"
 
 
+def _decomposed(cell: bytes) -> bytes:
+    return unicodedata.normalize("NFD", cell.decode()).encode()
+
+
+_BEYOND_ASCII = rb'[^",\r\n]*[\xc3-\xf4][^",\r\n]*'
 _REAL = rb"-?\d+\.\d{2,}"
 _WHOLE = rb"-?\d+"
+_FRACTION = rb"[\d-]*[T ]?\d\d:\d\d:\d\d\.\d+.*"
 _WORDS = rb'[^",\r\n]*[a-z]{2}[^",\r\n]*'
 
 DATA_FAULTS: tuple[Fault, ...] = tuple(
@@ -140,6 +175,7 @@ DATA_FAULTS: tuple[Fault, ...] = tuple(
         ("row doubled", _rows(lambda rows: [*rows, rows[-1]])),
         ("rows out of order", _rows(_swapped_rows)),
         ("no row at all", _rows(lambda rows: rows[:0])),
+        ("table written twice", _rows(lambda rows: [*rows, *rows])),
         ("float rounded", _cell(_REAL, _rounded)),
         ("float cut to an integer", _cell(_REAL, lambda cell: cell.partition(b".")[0])),
         ("integer turned float", _cell(_WHOLE, lambda cell: cell + b".0")),
@@ -149,6 +185,15 @@ DATA_FAULTS: tuple[Fault, ...] = tuple(
         ("null turned empty text", _cell(rb"", lambda _: b'""')),
         ("null turned NaN", _cell(rb"", lambda _: b"nan")),
         ("null turned zero", _cell(rb"", lambda _: b"0")),
+        ("null turned a word", _cell(rb"", lambda _: b"None")),
+        ("decimal comma", _cell(_REAL, lambda cell: b'"' + cell.replace(b".", b",") + b'"')),
+        ("fraction of a second lost", _cell(_FRACTION, lambda c: re.sub(rb"\.\d+", b"", c))),
+        ("letters decomposed", _cell(_BEYOND_ASCII, _decomposed)),
+        (
+            "characters replaced",
+            _cell(_BEYOND_ASCII, lambda c: c.decode("ascii", "ignore").encode()),
+        ),
+        ("character that takes no room", _cell(_WORDS, lambda cell: cell + b"\xe2\x80\x8b")),
         ("text emptied", _cell(_WORDS, lambda _: b'""')),
         ("letter case", _cell(_WORDS, bytes.swapcase)),
         ("white space lost", _cell(rb"\s+\S.*|.*\S\s+", bytes.strip)),
@@ -156,6 +201,9 @@ DATA_FAULTS: tuple[Fault, ...] = tuple(
         ("time zone shifted", _cell(rb"\d{4}-\d\d-\d\d.*\+00.*", _zone_shifted)),
         ("date shifted by a day", _cell(rb"\d{4}-\d\d-\d[0-8]", lambda c: c[:-1] + b"9")),
         ("two ids swapped", _swapped_ids),
+        ("header in other case", _header_case),
+        ("cells quoted", _quoted_cells),
+        ("row cut in the middle", _cut_row),
         ("column renamed", _renamed_column),
         ("column dropped", _dropped_column),
         ("columns out of order", _moved_column),

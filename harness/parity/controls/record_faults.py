@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from harness.parity.controls.scene import EVENTS, METRICS, Fault, Scene, UnfitError
@@ -77,6 +78,31 @@ def _without_step(lines: list[bytes], at: int) -> None:
     event = _event(lines[at])
     event.pop("step_id", None)
     lines[at] = _line(event)
+
+
+def _at(change: Callable[[datetime], object]) -> Callable[[list[bytes], int], None]:
+    """Another time of the record, or the same one written otherwise."""
+
+    def edit(lines: list[bytes], at: int) -> None:
+        event = _event(lines[at])
+        if not isinstance(event.get("ts"), str):
+            raise UnfitError("an event with its time as text")
+        lines[at] = _line({**event, "ts": change(datetime.fromisoformat(event["ts"]))})
+
+    return edit
+
+
+def _an_hour_before(instant: datetime) -> str:
+    return (instant - timedelta(hours=1)).isoformat()
+
+
+def _without_zone(instant: datetime) -> str:
+    return instant.replace(tzinfo=None).isoformat()
+
+
+def _everything_twice(scene: Scene) -> str:
+    scene.edit_lines(EVENTS, lambda lines: lines.extend(lines[:]))
+    return "events/step_"
 
 
 def _torn(scene: Scene) -> str:
@@ -205,6 +231,10 @@ RECORD_FAULTS: tuple[Fault, ...] = tuple(
         ("event with a new field", _lines(_starts, _with(retried=True), "/fields/retried")),
         ("event with a null field", _lines(_starts, _with(driver=None), "/fields/driver")),
         ("event without its step", _lines(_starts, _without_step)),
+        ("time that goes back", _lines(_completes, _at(_an_hour_before), "/fields/ts")),
+        ("time without its zone", _lines(_completes, _at(_without_zone), "/fields/ts")),
+        ("time as a number", _lines(_completes, _at(datetime.timestamp), "/fields/ts")),
+        ("every event twice", _everything_twice),
         ("event that does not parse", _torn),
         ("event that nobody knows", _unknown),
         ("known event once more than is known", _accepted_twice),
@@ -213,6 +243,7 @@ RECORD_FAULTS: tuple[Fault, ...] = tuple(
         ("events file missing", _no_events),
         ("metric off by one", _metric(_off_by_one, "/fields/value")),
         ("metric turned float", _metric(_as_float, "/fields/value")),
+        ("metric in another unit", _metric(_with(unit="kilobytes"), "/fields/unit")),
         ("metric missing", _metric(_lose)),
         ("metric doubled", _metric(_double)),
         ("metrics file empty", _empty_metrics),

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,67 @@ def _unlink_to_copy(ended: Ended) -> None:
     shutil.copy("out/notes.txt", "out/latest")
 
 
+def _of_rows(change: Callable[[str], str]) -> Callable[[Ended], None]:
+    """A fault in every row of the table."""
+
+    def edit(lines: list[str]) -> None:
+        lines[1:] = [change(line) for line in lines[1:]]
+
+    return _table(edit)
+
+
+def _quote(line: str) -> str:
+    first = line.rstrip("\n").split(",", 5)
+    return ",".join([*(f'"{cell}"' for cell in first[:5]), first[5]]) + "\n"
+
+
+def _part() -> Path:
+    return next(Path("out").glob("part-*.txt"))
+
+
+def _pack(table: bool, notes: bool, method: int = zipfile.ZIP_DEFLATED) -> Callable[[Ended], None]:  # noqa: FBT001 - which members
+    """The archive with a table that lacks its last row, or without the notes."""
+
+    def apply(ended: Ended) -> None:
+        del ended
+        lines = TABLE.read_text(encoding="utf-8").splitlines(keepends=True)
+        with zipfile.ZipFile("out/bundle.zip", "w", method) as bundle:
+            info = zipfile.ZipInfo.from_file(TABLE, "table.csv")
+            info.compress_type = method
+            bundle.writestr(info, "".join(lines if table else lines[:-1]))
+            if notes:
+                bundle.write("out/notes.txt", "notes.txt")
+
+    return apply
+
+
+def _turn_folder(ended: Ended) -> None:
+    del ended
+    Path("out/notes.txt").unlink()
+    Path("out/notes.txt").mkdir()
+
+
+def _colour(ended: Ended) -> None:
+    ended.stdout = b"\x1b[32m" + ended.stdout + b"\x1b[0m"
+
+
+def _swap_lines(ended: Ended) -> None:
+    lines = ended.stdout.splitlines(keepends=True)
+    ended.stdout = b"".join([*lines[:-2], lines[-1], lines[-2]])
+
+
+def _swap_streams(ended: Ended) -> None:
+    ended.stdout, ended.stderr = ended.stderr, ended.stdout
+
+
+def _repeat_key(data: bytes) -> bytes:
+    return data.replace(b'"rows"', b'"rows": 39, "rows"', 1)
+
+
+def _turn_keys(data: bytes) -> bytes:
+    return json.dumps(dict(reversed(list(json.loads(data).items())))).encode()
+
+
 def _crash(ended: Ended) -> None:
     del ended
     os.abort()
@@ -151,7 +213,9 @@ FAULTS: dict[str, Callable[[Ended], None]] = {
     "integer turned float": _cell(3, 3, lambda text: f"{text}.0"),
     "number beyond its digits": _cell(5, 3, lambda text: f"{float(text):.1e}"),
     "null turned empty text": _table(lambda lines: lines.__setitem__(7, lines[7][:-1] + '""\n')),
-    "time zone shifted": _cell(4, 4, lambda text: text.replace("T08:00:00+00", "T10:00:00+02")),
+    "time zone shifted": _cell(
+        4, 4, lambda text: text.replace("T08:00:00.250+00", "T10:00:00.250+02")
+    ),
     "encoding changed": _file("out/table.csv", lambda data: data.decode().encode("latin-1")),
     "line ends changed": _file("out/table.csv", lambda data: data.replace(b"\n", b"\r\n")),
     "column renamed": _table(lambda lines: lines.__setitem__(0, lines[0].replace("name", "title"))),
@@ -174,6 +238,39 @@ FAULTS: dict[str, Callable[[Ended], None]] = {
     "link turned into a copy": _unlink_to_copy,
     "removed file back": _do(lambda: Path("input.txt").write_text("to be removed\n")),
     "file at home lost": _do(lambda: Path(os.environ["HOME"], "seen.txt").unlink()),
+    "header in other case": _table(lambda lines: lines.__setitem__(0, lines[0].title())),
+    "header lost": _table(lambda lines: lines.pop(0)),
+    "file written twice": _file("out/table.csv", lambda data: data + data),
+    "decimal comma": _cell(3, 2, lambda text: '"' + text.replace(".", ",") + '"'),
+    "thousands separator": _cell(40, 3, lambda text: f'"{int(text):,}"'),
+    "fraction of a second lost": _of_rows(lambda line: line.replace(":00.250+", ":00+")),
+    "date in other order": _cell(4, 4, lambda text: f"{text[8:10]}.{text[5:7]}.{text[:4]}"),
+    "space behind a cell": _cell(4, 1, lambda text: f"{text} "),
+    "character that takes no room": _cell(4, 1, lambda text: f"{text}\u200b"),
+    "letters decomposed": _of_rows(lambda line: line.replace("é", "e\u0301")),
+    "characters replaced": _of_rows(lambda line: line.replace("é", "\ufffd")),
+    "every cell quoted": _of_rows(_quote),
+    "row cut in the middle": _file("out/table.csv", lambda data: data[:-25]),
+    "text turned null": _table(
+        lambda lines: lines.__setitem__(3, ",".join([*lines[3].split(",", 5)[:5], "\n"]))
+    ),
+    "number turned text": _summary(rows="40"),
+    "key that stands twice": _file("out/summary.json", _repeat_key),
+    "keys in other order": _file("out/summary.json", _turn_keys),
+    "record torn": _file("out/records.jsonl", lambda data: data[:-6]),
+    "row lost in an archive": _pack(table=False, notes=True),
+    "member lost from an archive": _pack(table=True, notes=False),
+    "archive not compressed": _pack(table=True, notes=True, method=zipfile.ZIP_STORED),
+    "line lost under a drawn name": _do(lambda: _part().write_text("drawn\n")),
+    "file of a drawn name lost": _do(lambda: _part().unlink()),
+    "name in other case": _do(lambda: Path("out/notes.txt").rename("out/Notes.txt")),
+    "hidden file left over": _do(lambda: Path("out/.notes.txt.swp").write_bytes(b"x")),
+    "file turned folder": _turn_folder,
+    "tabs turned spaces": _file("out/notes.txt", lambda data: data.replace(b"\t", b"    ")),
+    "colours in stdout": _colour,
+    "lines of stdout swapped": _swap_lines,
+    "streams swapped": _swap_streams,
+    "warning lost": _end(stderr=b""),
     "stdout cut at 32 KiB": _cut,
     "stderr in stdout": _mix,
     "exit code changed": _end(code=1),

@@ -20,16 +20,18 @@ from harness.targets.osiris.evidence import gather
 CASE = PipelineCase(name="small", purpose="a case", oml="", outputs=("out.csv",))
 TABLE = (
     "id,name,amount,moment,flag,day,note\n"
-    "1,one,-0.125,2026-01-01T08:00:00+00:00,True,2026-01-01, padded \n"
+    "1,one,-0.125,2026-01-01T08:00:00.250+00:00,True,2026-01-01, padded \n"
     "2,two,1.50,2026-01-02T08:00:00+00:00,False,2026-01-02,\n"
-    '3,"a, b",2.75,2026-01-03T08:00:00+00:00,True,2026-01-03,x\n'
+    '3,"a, b",2.75,2026-01-03T08:00:00+00:00,True,2026-01-03,caf\xe9\n'
 )
+AT = "2026-11-23T05:22:58.439735+00:00"
+SESSION = "20261123_052258_9ab93595"
 EVENTS = [
-    {"event": "run_start", "session": "20261123_052258_9ab93595"},
-    {"event": "step_start", "step_id": "load", "driver": "a.b"},
-    {"event": "step_complete", "step_id": "load", "rows": 3, "session": "20261123_052258_9ab93595"},
-    {"event": "step_start", "step_id": "write", "driver": "c.d"},
-    {"event": "step_complete", "step_id": "write", "rows": 3},
+    {"ts": AT, "event": "run_start", "session": SESSION},
+    {"ts": AT, "event": "step_start", "step_id": "load", "driver": "a.b"},
+    {"ts": AT, "event": "step_complete", "step_id": "load", "rows": 3, "session": SESSION},
+    {"ts": AT, "event": "step_start", "step_id": "write", "driver": "c.d"},
+    {"ts": AT, "event": "step_complete", "step_id": "write", "rows": 3},
 ]
 FAILED = {"event": "step_failed", "step_id": "write", "error": "no such table"}
 METRICS = [
