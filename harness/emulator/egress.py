@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.emulator.api_error import ApiError
 from harness.emulator.life import NewSandbox
-from harness.emulator.placeholders import check_placeholders
+from harness.emulator.network_rules import check_mask, check_rules, header_sets
 
 __all__ = [
     "ALL_TRAFFIC",
@@ -29,7 +29,6 @@ __all__ = [
 
 ALL_TRAFFIC = "0.0.0.0/0"
 EGRESS_FIELDS = ("allowOut", "denyOut", "rules", "dnsServers", "egressProxy")
-_MALFORMED = "Network transform header contains a malformed E2B placeholder."
 _DOMAINS_NEED_BLOCK = (
     "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out "
     "to block all other traffic."
@@ -88,18 +87,7 @@ def _headers(network: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The headers that each host's rules set, later rules over earlier ones."""
     found: dict[str, dict[str, str]] = {}
     for host, rules in (network.get("rules") or {}).items():
-        if not isinstance(rules, list):
-            raise ApiError(400, f"validation error: the rules of {host} must be a list")
-        for rule in rules:
-            transform = rule.get("transform") if isinstance(rule, dict) else None
-            headers = (transform or {}).get("headers") or {}
-            if any("\n" in f"{name}{value}" for name, value in headers.items()):
-                raise ApiError(400, f"validation error: a header of {host} holds a line break")
-            try:
-                for value in headers.values():
-                    check_placeholders(str(value))
-            except ValueError as error:
-                raise ApiError(400, _MALFORMED) from error
+        for headers in header_sets(host, rules):
             found.setdefault(host, {}).update(headers)
     return {host: headers for host, headers in found.items() if headers}
 
@@ -158,7 +146,8 @@ def check_network(network: Mapping[str, Any]) -> None:
     names = [entry for entry in allow if _as_network(entry) is None]
     if names and ALL_TRAFFIC not in deny:
         raise ApiError(400, _DOMAINS_NEED_BLOCK)
-    _headers(network)
+    check_mask(network.get("maskRequestHost"))
+    check_rules(network.get("rules"))
 
 
 def _strings(network: Mapping[str, Any], name: str) -> Sequence[str]:
