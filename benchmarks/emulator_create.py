@@ -80,7 +80,12 @@ show(
         for figure, here, aim, there in (
             ("from the pool, p50", median(pooled_ms), "10 ms", median(bare_ms)),
             ("cold, p50", median(cold_ms), "80 ms", median(bare_ms)),
-            (f"{PARALLEL} at once, p99", min(bursts_ms), "500 ms", min(bare_bursts_ms)),
+            (
+                f"{PARALLEL} at once, p99, worst of {BURSTS}",
+                max(bursts_ms),
+                "500 ms",
+                max(bare_bursts_ms),
+            ),
         )
     ],
 )

@@ -66,9 +66,13 @@ def family(pid: int) -> set[int]:
 
 
 def agents(emulator_pid: int) -> set[int]:
-    """The guest agents of an emulator's sandboxes, the waiting ones included."""
+    """The guest agents of an emulator's sandboxes, the waiting ones included.
+
+    Not the zygotes that they are forks of.
+    """
     words = {pid: _command_line(pid) for pid in family(emulator_pid)}
-    return {pid for pid, line in words.items() if "guest.agent" in line and "bwrap" not in line}
+    running = {pid for pid, line in words.items() if "guest.agent" in line}
+    return {pid for pid in running if "bwrap" not in words[pid] and '"plan"' not in words[pid]}
 
 
 def _command_line(pid: int) -> str:
