@@ -100,7 +100,7 @@ def sweep(
         list[str] | None, typer.Option(help="Foreign: carries name=value; repeatable.")
     ] = None,
     template: Annotated[
-        str | None, typer.Option(help="Foreign: made from this template id.")
+        str | None, typer.Option(help="Foreign: made from this template (id or name).")
     ] = None,
     include_paused: Annotated[
         bool,
@@ -216,6 +216,12 @@ def _foreign(
     template: str | None,
     include_paused: bool,
 ) -> ForeignFilter | None:
+    if template is not None and not template.strip():
+        raise UsageError(
+            "--template is empty",
+            expected="the id or name of a template",
+            next_step="look for it with `harness orphans list --json`",
+        )
     named = older_than is not None or bool(metadata) or template is not None
     if include_foreign != named or (include_paused and not include_foreign):
         raise UsageError(

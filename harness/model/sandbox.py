@@ -34,6 +34,7 @@ class SandboxRecord:
         started_at: by the service's clock; aware.
         end_at: when the service ends it; aware.
         metadata: what its creator wrote to it.
+        template_name: the template's own name; empty where the listing says none.
     """
 
     sandbox_id: str
@@ -42,6 +43,7 @@ class SandboxRecord:
     started_at: datetime
     end_at: datetime
     metadata: Mapping[str, str]
+    template_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ class ForeignFilter:
     Attributes:
         older_than: minimum age.
         metadata: what they must carry, exactly.
-        template: their template.
+        template: their template, by id or name.
         include_paused: paused ones too; ending one loses its snapshot for good.
     """
 
@@ -79,9 +79,13 @@ class ForeignFilter:
             self.is_explicit
             and (self.older_than is None or age > self.older_than)
             and all(record.metadata.get(name) == text for name, text in self.metadata.items())
-            and (self.template is None or record.template_id == self.template)
+            and (self.template is None or self.template in _names_of_template(record))
             and (self.include_paused or record.state != PAUSED)
         )
+
+
+def _names_of_template(record: SandboxRecord) -> frozenset[str]:
+    return frozenset({record.template_id, record.template_name}) - {""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

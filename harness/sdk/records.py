@@ -42,6 +42,7 @@ def record_of_json(row: object) -> SandboxRecord:
         started_at=instant("startedAt"),
         end_at=instant("endAt"),
         metadata=_metadata(row.get("metadata")),
+        template_name=str(row.get("alias") or ""),
     )
     if problems:
         raise ValueError("unreadable sandbox: " + ", ".join(sorted(set(problems))))
@@ -64,6 +65,7 @@ def record_of_object(item: object) -> SandboxRecord:
             started_at=started_at,
             end_at=_aware(getattr(item, "end_at", None) or started_at),
             metadata=_metadata(getattr(item, "metadata", None)),
+            template_name=str(getattr(item, "name", None) or ""),
         )
     except AttributeError as error:
         raise ValueError(f"not a sandbox of an SDK: {error}") from error

@@ -237,6 +237,7 @@ def test_clock_skew_of_the_creator_changes_nothing(
         (ForeignFilter(metadata={"job": "7"}, older_than=timedelta(hours=3)), {"i-job"}),
         (ForeignFilter(template="base"), {"i-old", "i-job", "i-young"}),
         (ForeignFilter(template="other"), set()),
+        (ForeignFilter(template=""), set()),
         (
             ForeignFilter(older_than=timedelta(hours=3), include_paused=True),
             {"i-old", "i-job", "i-paused"},
@@ -257,3 +258,12 @@ def test_foreign_filter_selects_only_what_it_names(
     due = {name for name, decision in decisions.items() if decision.ruling is Ruling.DUE}
     assert due == selected
     assert all(decisions[name].reason is Reason.SELECTED for name in due)
+
+
+def test_foreign_filter_knows_a_template_by_id_and_by_name(listing: ScriptedDirectory) -> None:
+    """A person knows the name, a listing shows the id."""
+    record = listing.plant("i-named", age_s=60, ours=False)
+    named = replace(record, template_id="qm1", template_name="pipeline")
+    for text, selected in (("qm1", True), ("pipeline", True), ("", False), ("base", False)):
+        selection = ForeignFilter(template=text)
+        assert selection.selects(named, timedelta(seconds=60)) is selected
