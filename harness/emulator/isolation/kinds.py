@@ -65,6 +65,7 @@ class Kinds:
         self._agents: dict[Path, Path] = {}
         self._kinds: dict[tuple[Path, Network], Kind] = {}
         self._making = asyncio.Lock()
+        self._bare: TemplateEnvironment | None = None
 
     async def of(self, environment: TemplateEnvironment | None, network: Network) -> Kind:
         """The kind for an environment; None is a bare Python.
@@ -73,7 +74,9 @@ class Kinds:
             BrokenError: bubblewrap or the environment's interpreter is missing.
         """
         if environment is None:
-            environment = bare_environment(self._folder / "bare")
+            # Kept: to look at the interpreter's folders takes a dozen system calls for each create.
+            self._bare = self._bare or bare_environment(self._folder / "bare")
+            environment = self._bare
         key = (environment.prefix, network)
         if key not in self._kinds:
             async with self._making:
