@@ -75,7 +75,8 @@ def api(e2b_endpoint: Endpoint, emulator: AdminClient) -> Iterator[httpx.Client]
     """The API over HTTP, of an emulator that has just been reset."""
     emulator.reset()
     headers = {"X-API-Key": e2b_endpoint.env["E2B_API_KEY"]}
-    with httpx.Client(base_url=e2b_endpoint.env["E2B_API_URL"], headers=headers) as client:
+    url = e2b_endpoint.env["E2B_API_URL"]
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         yield client
 
 

@@ -19,7 +19,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 def _client(emulator: Emulator, **headers: str) -> httpx.Client:
-    return httpx.Client(base_url=emulator.env["E2B_API_URL"], headers=headers)
+    return httpx.Client(base_url=emulator.env["E2B_API_URL"], headers=headers, timeout=60)
 
 
 def test_api_key_opens_what_it_should_until_it_is_deleted(emulator: Emulator) -> None:

@@ -20,7 +20,8 @@ def api(e2b_endpoint: Endpoint, emulator: AdminClient) -> Iterator[httpx.Client]
     """The API over HTTP: no SDK asks for logs, the command line does."""
     del emulator  # only an emulator's words are known by heart
     headers = {"X-API-Key": e2b_endpoint.env["E2B_API_KEY"]}
-    with httpx.Client(base_url=e2b_endpoint.env["E2B_API_URL"], headers=headers) as client:
+    url = e2b_endpoint.env["E2B_API_URL"]
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         yield client
 
 

@@ -11,7 +11,10 @@ def _ids(emulator: Emulator) -> list[str]:
     url, key = emulator.env["E2B_API_URL"], emulator.env["E2B_API_KEY"]
     made = [
         httpx.post(
-            f"{url}/v2/sandboxes", json={"templateID": "base"}, headers={"X-API-Key": key}
+            f"{url}/v2/sandboxes",
+            json={"templateID": "base"},
+            headers={"X-API-Key": key},
+            timeout=60,
         ).json()
         for _ in range(2)
     ]

@@ -287,7 +287,7 @@ def test_ledger_notes_what_was_not_understood(
     url = e2b_env.endpoint.env["E2B_API_URL"]
     headers = {"X-API-Key": e2b_env.api_key.reveal()}
     body = {"templateID": "base", "brandNew": 1, "timeout": 30, "network": {"denyIn": []}}
-    created = httpx.post(f"{url}/v2/sandboxes", headers=headers, json=body)
+    created = httpx.post(f"{url}/v2/sandboxes", headers=headers, json=body, timeout=60)
     refused = httpx.post(f"{url}/quantum/entangle", headers=headers)
     assert created.status_code == 201
     assert refused.status_code == 501
