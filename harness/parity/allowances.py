@@ -46,10 +46,12 @@ class Cause:
     Attributes:
         about: which differences, why, and where that is written down; without pipelines.
         of_failures: whether it is about pipelines alone that failed in the sandbox.
+        beside: the path of a difference that such a pipeline shows, too; None for none.
     """
 
     about: Allowance
     of_failures: bool
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,12 @@ def load_allowances(path: Path, *, product: str, version: str) -> AllowanceFile:
         version=version,
         allowances=tuple(allowance for _, allowance in read["allowance"]),
         causes=tuple(
-            Cause(about=about, of_failures="when" in entry) for entry, about in read["cause"]
+            Cause(
+                about=about,
+                of_failures="when" in entry,
+                beside=str(entry["beside"]) if "beside" in entry else None,
+            )
+            for entry, about in read["cause"]
         ),
     )
 
@@ -243,7 +250,9 @@ def _entry_problems(entry: Mapping[str, object]) -> list[str]:
 
 def _cause_problems(entry: Mapping[str, object]) -> list[str]:
     """A cause is for any pipeline, and for as long as the product is this version."""
-    problems = _text_problems(entry, frozenset({*_TEXTS, "when"}), _CAUSE_REQUIRED)
+    problems = _text_problems(entry, frozenset({*_TEXTS, "when", "beside"}), _CAUSE_REQUIRED)
+    if not isinstance(entry.get("beside", ""), str):
+        problems.append(f"`beside` must be text, not {entry['beside']!r}")
     if entry.get("when", _WHEN_FAILED) != _WHEN_FAILED:
         problems.append(f'`when` must be "{_WHEN_FAILED}", not {entry["when"]!r}')
     return problems

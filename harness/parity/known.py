@@ -16,6 +16,7 @@ from harness.parity.allowances import AllowanceFile, Cause
 
 __all__ = ["Known", "known_causes"]
 
+MIN_TELLING = 12  # characters: `true` here and `false` there tell no cause from another
 Known = dict[tuple[str, str | None], Allowance]
 
 
@@ -25,8 +26,8 @@ def known_causes(
     """The cause of each difference that has a known one, by its id and what explains it.
 
     What follows from a difference with a known cause has the same one. A cause that the file
-    declares comes first; else an allowance for other pipelines, where it says which values
-    it is about: a path alone tells no cause from another.
+    declares comes first; else an allowance for other pipelines, where it says at some length
+    which values it is about: a path alone tells no cause from another.
 
     Args:
         differences: open ones.
@@ -35,12 +36,18 @@ def known_causes(
     """
     causes = [*file.causes, *_of_allowances(file.allowances)]
     everything = list(differences)
+    paths: dict[str, set[str]] = {}
+    for item in everything:
+        for name in item.pipelines:
+            paths.setdefault(name, set()).add(item.path)
     found: Known = {}
     for item in everything:
         anywhere = replace(item, pipelines=())
         has_failed = set(item.pipelines) <= set(failed)
+        beside = set.intersection(*(paths[name] for name in item.pipelines))
         for cause in causes:
-            if (has_failed or not cause.of_failures) and matches(cause.about, anywhere):
+            fits = (has_failed or not cause.of_failures) and cause.beside in {None, *beside}
+            if fits and matches(cause.about, anywhere):
                 found[item.id, item.explained_by] = cause.about
                 break
     heads = {identity: by for (identity, explained_by), by in found.items() if not explained_by}
@@ -53,5 +60,5 @@ def known_causes(
 def _of_allowances(allowances: Iterable[Allowance]) -> Iterable[Cause]:
     """Those that say which values they are about, for whatever pipeline."""
     for item in allowances:
-        if item.local is not None or item.remote is not None:
+        if len(f"{item.local or ''}{item.remote or ''}") >= MIN_TELLING:
             yield Cause(about=replace(item, pipelines=()), of_failures=False)

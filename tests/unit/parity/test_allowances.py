@@ -71,6 +71,7 @@ def test_causes_are_read_and_accept_nothing(file: Path) -> None:
         ('link = " "', "`link` must not be empty"),
         ('link = "w"\npipelines = ["a"]', "unknown key 'pipelines'"),
         ('link = "w"\nwhen = "green"', '`when` must be "failed"'),
+        ('link = "w"\nbeside = 3', "`beside` must be text"),
     ],
 )
 def test_wrong_cause_is_refused(file: Path, line: str, told: str) -> None:

@@ -79,6 +79,21 @@ def test_known_causes_allowance_for_others_counts_only_with_values() -> None:
     assert sources(NO_TABLE, file=file_of(replace(ELSEWHERE, remote=None))) == {}
 
 
+def test_known_causes_beside_another_difference_need_it() -> None:
+    """A record that is missing means this where nothing began at all, and is news elsewhere."""
+    about = replace(ABOUT, path="events/step_start", kind=None, remote=None)
+    file = file_of(causes=(Cause(about=about, of_failures=False, beside="outcome"),))
+    assert sources(NO_TABLE, EVENT, file=file) == {"3": "1.toml:9"}
+    assert sources(EVENT, replace(NO_TABLE, pipelines=("other",)), file=file) == {}
+
+
+def test_known_causes_allowance_for_others_with_few_words_is_none() -> None:
+    """`true` here and `false` there is not enough to be called the same."""
+    copied = replace(NO_TABLE, path="status/x", local="true", remote="false")
+    vague = replace(ELSEWHERE, path="status/x", local="true", remote="false")
+    assert sources(copied, file=file_of(vague)) == {}
+
+
 def test_judge_difference_of_a_known_cause_stays_open() -> None:
     """Nobody has accepted it for this pipeline: the case fails, and says why it is no news."""
     run = CaseRun(
