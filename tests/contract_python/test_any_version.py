@@ -289,7 +289,9 @@ def test_snapshot_starts_another_sandbox(
     create_snapshot = need(sandbox, "create_snapshot")
     sandbox.files.write("kept", "yes")
     snapshot = create_snapshot()
-    assert make_sandbox(snapshot.snapshot_id).files.read("kept") == "yes"
+    second = make_sandbox(snapshot.snapshot_id)
+    assert second.files.read("kept") == "yes"
+    second.kill()  # a template in use is not deleted
     assert Sandbox.delete_snapshot(snapshot.snapshot_id) is True
 
 
