@@ -1,9 +1,10 @@
 """How fast the scan and the stream filter are, next to detect-secrets and betterleaks.
 
-`python benchmarks/secrets_speed.py` makes a log of `--mib` (200), a Parquet and a SQLite file
+`python benchmarks/secrets_speed.py` makes a log of `--mib` (200), Parquet and SQLite files
 of `--table-mib` (300) and a folder of 10,000 small files, and prints throughput per core and
-peak memory, each scan in a process of its own. detect-secrets gets 1 MiB of the log and
-betterleaks 20 MiB, for they are slow.
+peak memory, each scan in a process of its own: of it, or of a process that it starts, whichever
+is larger (the scan starts none). detect-secrets gets 1 MiB of the log and betterleaks 20 MiB,
+for they are slow.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from harness.secret_values import Secret
 
 MIB = 1024 * 1024
 FILES = 10_000
+ONE_GROUP = "COMPRESSION zstd, ROW_GROUP_SIZE 1_000_000_000"
 _WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
 
@@ -94,12 +96,12 @@ def filter_stream(path: Path) -> None:
     stream.close()
 
 
-def large_parquet(path: Path, mebibytes: int) -> Path:
+def large_parquet(path: Path, mebibytes: int, options: str = "COMPRESSION snappy") -> Path:
     """By a process of its own, that its memory is not counted here."""
     columns = "hash(i)::VARCHAR || hash(i * 7) AS a, uuid()::VARCHAR AS b, md5(i::VARCHAR) AS c"
     query = (
         f"COPY (SELECT i, {columns} FROM range({mebibytes * 11_000}) r(i)) "  # noqa: S608 - ours
-        f"TO '{path}' (FORMAT parquet, COMPRESSION snappy)"
+        f"TO '{path}' (FORMAT parquet, {options})"
     )
     code = "import duckdb, sys; duckdb.execute('SET threads = 1'); duckdb.execute(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, query], check=True, capture_output=True)
@@ -114,6 +116,11 @@ def large_sqlite(path: Path, mebibytes: int) -> Path:
         database.executemany("INSERT INTO t VALUES (?, ?)", rows)
         database.commit()
     return path
+
+
+def command_line(path: Path) -> None:
+    command = [sys.executable, "-m", "harness.cli", "secrets", "scan", str(path)]
+    subprocess.run(command, check=True, capture_output=True, cwd=path.parent)
 
 
 def scan_folder(path: Path) -> None:
@@ -183,6 +190,7 @@ def main() -> None:
         root = Path(folder)
         log = _log(root / "run.log", size)
         parquet = large_parquet(root / "run.parquet", table)
+        group = large_parquet(root / "group.parquet", table // 4, ONE_GROUP)
         sqlite = large_sqlite(root / "run.sqlite", table)
         rows: list[tuple[str, Callable[[Path], None], Path, int, str]] = [
             ("one pass, every form of every value", search_once, log, size, ">= 300"),
@@ -191,7 +199,10 @@ def main() -> None:
             ("the whole scan with detectors", scan_all, log, size, ""),
             ("stream filter", filter_stream, log, size, ">= 100"),
             (f"Parquet of {_mebibytes(parquet)} MiB", scan_known, parquet, _mebibytes(parquet), ""),
+            ("the same, one row group", scan_known, group, _mebibytes(group), ""),
             (f"SQLite of {_mebibytes(sqlite)} MiB", scan_known, sqlite, _mebibytes(sqlite), ""),
+            ("harness secrets scan, the Parquet", command_line, parquet, _mebibytes(parquet), ""),
+            ("harness secrets scan, the log", command_line, log, size, ""),
             ("detect-secrets", detect_secrets, _log(root / "1.log", 1), 1, ""),
             ("betterleaks", betterleaks, _log(root / "20.log", 20), 20, ""),
         ]

@@ -16,8 +16,12 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import IO, Protocol
+
+from harness.redaction.block_codecs import UnpackError, zstd_pieces
+from harness.redaction.pieces import as_file, as_stream
 
 __all__ = [
     "HEAD_BYTES",
@@ -30,8 +34,7 @@ __all__ = [
 
 HEAD_BYTES = 512
 _MEMBER_COST_BYTES = 1024  # Also an archive of empty members ends.
-_MAX_ZIP_IN_MEMORY_BYTES = 32 * 1024 * 1024
-_TAR_MAGIC_AT = 257
+_TAR_MAGIC_AT, _DUCKDB_MAGIC_AT = 257, 8
 _BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
 _ZLIB = re.compile(rb"x[\x01\x5e\x9c\xda]")
 _MAGIC = {
@@ -42,7 +45,26 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"Rar!\x1a\x07": "rar",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\x1f\x9d": "compress",
+    b"LZIP\x01": "lzip",
+    b"\x89LZO\0\r\n\x1a\n": "lzop",
+    b"\x5d\0\0": "lzma",
+    b"\xff\x06\0\0sNaPpY": "snappy",
+    b"MSCF\0\0\0\0": "cabinet",
+    b"!<arch>\ndebian-binary": "Debian package",
+    b"\xed\xab\xee\xdb": "RPM package",
+    b"ARROW1\0\0": "Arrow",
+    b"\x89HDF\r\n\x1a\n": "HDF5",
 }
+# Of these the first bytes could be a text's, or say nothing of compression.
+_MAGIC_OF_BINARY = {b"hsqs": "squashfs", b"ORC": "ORC"}
+_AVRO = re.compile(rb"Obj\x01.{0,400}avro\.codec(?!\x08null)", re.DOTALL)
+# LZMA keeps as much of what it has unpacked in memory as its header says, at most this much here.
+_MAX_LZMA_BYTES = 32 * 1024 * 1024
+_LZMA_BESIDES_BYTES = 2 * 1024 * 1024
+_PIECE_BYTES = 64 * 1024
 
 
 class BudgetExceededError(Exception):
@@ -105,7 +127,18 @@ def archive_kind(head: bytes, name: str = "") -> str | None:
         return "zlib"
     if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
         return "tar"
-    return "brotli" if name.endswith(".br") and not _is_text(head) else None
+    return None if _is_text(head) else _kind_of_binary(head, name)
+
+
+def _kind_of_binary(head: bytes, name: str) -> str | None:
+    for magic, kind in _MAGIC_OF_BINARY.items():
+        if head.startswith(magic):
+            return kind
+    if head[_DUCKDB_MAGIC_AT:].startswith(b"DUCK"):
+        return "DuckDB"
+    if _AVRO.match(head):
+        return "Avro"
+    return "brotli" if name.endswith(".br") else None
 
 
 def _is_text(head: bytes) -> bool:
@@ -188,8 +221,35 @@ def _bzip2(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.Buffered
 
 
 def _xz(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.BufferedReader]]:
-    with lzma.LZMAFile(stream) as content:
-        yield "", _buffered(content, budget)
+    yield "", _buffered(as_stream(_xz_pieces(stream)), budget)
+
+
+def _xz_pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    packed = stream.read(_PIECE_BYTES)
+    while packed:
+        limited = lzma.LZMADecompressor(memlimit=_MAX_LZMA_BYTES + _LZMA_BESIDES_BYTES)
+        left = None
+        try:
+            pieces = limited.decompress(packed, _PIECE_BYTES)
+        except lzma.LZMAError:
+            # It may say that it needs much, and hold little: memory is taken as it is filled.
+            limited, left = lzma.LZMADecompressor(), _MAX_LZMA_BYTES
+            pieces = limited.decompress(packed, _PIECE_BYTES)
+        yield pieces
+        while not limited.eof:
+            packed = stream.read(_PIECE_BYTES) if limited.needs_input else b""
+            if limited.needs_input and not packed:
+                raise EOFError("it ends before its end")
+            piece = limited.decompress(packed, _PIECE_BYTES)
+            left = left if left is None else left - len(piece)
+            if left is not None and left < 0:
+                raise UnreadableArchiveError(_TOO_MUCH_MEMORY)
+            yield piece
+        packed = limited.unused_data.lstrip(b"\0") or stream.read(_PIECE_BYTES).lstrip(b"\0")
+
+
+def _zstd(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.BufferedReader]]:
+    yield "", _buffered(as_stream(zstd_pieces(stream)), budget)
 
 
 def _tar(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.BufferedReader]]:
@@ -201,17 +261,18 @@ def _tar(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.BufferedRe
 
 
 def _zip(stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, io.BufferedReader]]:
-    if not stream.seekable():
-        packed = stream.read(_MAX_ZIP_IN_MEMORY_BYTES + 1)
-        if len(packed) > _MAX_ZIP_IN_MEMORY_BYTES:
-            raise BudgetExceededError
-        stream = io.BytesIO(packed)
-    with zipfile.ZipFile(stream) as archive:
+    with (
+        nullcontext(stream) if stream.seekable() else as_file(stream) as whole,
+        zipfile.ZipFile(whole) as archive,
+    ):
         for member in archive.infolist():
             budget.charge(_MEMBER_COST_BYTES)
-            if not member.is_dir():
-                with archive.open(member) as content:
-                    yield member.filename, _buffered(content, budget)
+            if member.is_dir():
+                continue
+            if member.compress_type == zipfile.ZIP_LZMA and member.file_size > _MAX_LZMA_BYTES:
+                raise UnreadableArchiveError(_TOO_MUCH_MEMORY)
+            with archive.open(member) as content:
+                yield member.filename, _buffered(content, budget)
 
 
 def _buffered(stream: _Readable, budget: Budget) -> io.BufferedReader:
@@ -225,8 +286,12 @@ _READERS: dict[str, Callable[[IO[bytes], Budget], Iterator[tuple[str, io.Buffere
     "tar": _tar,
     "zip": _zip,
     "zlib": _zlib,
+    "zstd": _zstd,
+    "lzma": _xz,
 }
+_TOO_MUCH_MEMORY = f"LZMA that needs more than {_MAX_LZMA_BYTES >> 20} MiB of memory"
 _DAMAGE = (
+    UnpackError,
     EOFError,
     OSError,  # gzip.BadGzipFile among them
     RuntimeError,  # zipfile, for a member with a password

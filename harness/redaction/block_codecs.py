@@ -44,8 +44,7 @@ def unpacked(codec: str, stream: IO[bytes], *, packed_bytes: int, size_bytes: in
         packed_bytes: its length.
         size_bytes: the length of what it holds.
     """
-    small = max(packed_bytes, size_bytes) <= _AT_ONCE_BYTES
-    pieces = CODECS[codec](stream, size_bytes, small=small)
+    pieces = CODECS[codec](stream, packed_bytes, size_bytes)
     return as_stream(_of_length(pieces, size_bytes))
 
 
@@ -84,14 +83,14 @@ def _of_length(pieces: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:
         raise UnpackError("it is not as long as its header says")
 
 
-def _stored(stream: IO[bytes], size_bytes: int, *, small: bool) -> Iterator[bytes]:
-    del size_bytes, small
+def _stored(stream: IO[bytes], packed_bytes: int, size_bytes: int) -> Iterator[bytes]:
+    del packed_bytes, size_bytes
     while piece := stream.read(_PIECE_BYTES):
         yield piece
 
 
-def _gzip(stream: IO[bytes], size_bytes: int, *, small: bool) -> Iterator[bytes]:
-    del size_bytes, small
+def _gzip(stream: IO[bytes], packed_bytes: int, size_bytes: int) -> Iterator[bytes]:
+    del packed_bytes, size_bytes
     packed = stream.read(_PIECE_BYTES)
     try:
         while packed:
@@ -107,38 +106,37 @@ def _gzip(stream: IO[bytes], size_bytes: int, *, small: bool) -> Iterator[bytes]
         raise UnpackError(str(error)) from error
 
 
-def _zstd(stream: IO[bytes], size_bytes: int, *, small: bool) -> Iterator[bytes]:
-    del size_bytes, small
+def _zstd(stream: IO[bytes], packed_bytes: int, size_bytes: int) -> Iterator[bytes]:
+    del packed_bytes, size_bytes
     return zstd_pieces(stream)
 
 
-def _brotli(stream: IO[bytes], size_bytes: int, *, small: bool) -> Iterator[bytes]:
-    return _at_once(cramjam.brotli.decompress_into, stream, size_bytes, small=small)
+def _brotli(stream: IO[bytes], packed_bytes: int, size_bytes: int) -> Iterator[bytes]:
+    return _at_once(cramjam.brotli.decompress_into, stream, packed_bytes, size_bytes)
 
 
-def _lz4(stream: IO[bytes], size_bytes: int, *, small: bool) -> Iterator[bytes]:
-    return _at_once(cramjam.lz4.decompress_block_into, stream, size_bytes, small=small)
+def _lz4(stream: IO[bytes], packed_bytes: int, size_bytes: int) -> Iterator[bytes]:
+    return _at_once(cramjam.lz4.decompress_block_into, stream, packed_bytes, size_bytes)
 
 
-def _snappy(stream: IO[bytes], size_bytes: int, *, small: bool) -> Iterator[bytes]:
-    if small:
-        return _at_once(cramjam.snappy.decompress_raw_into, stream, size_bytes, small=small)
+def _snappy(stream: IO[bytes], packed_bytes: int, size_bytes: int) -> Iterator[bytes]:
+    if max(packed_bytes, size_bytes) <= _AT_ONCE_BYTES:
+        return _at_once(cramjam.snappy.decompress_raw_into, stream, packed_bytes, size_bytes)
     return _large_snappy(stream)
 
 
 def _at_once(
     decompress: Callable[[bytes, bytearray], int],
     stream: IO[bytes],
+    packed_bytes: int,
     size_bytes: int,
-    *,
-    small: bool,
 ) -> Iterator[bytes]:
     """Into no more memory than what was said to be in it."""
-    if not small:
+    if max(packed_bytes, size_bytes) > _AT_ONCE_BYTES:
         raise UnpackError(f"more than {_AT_ONCE_BYTES >> 20} MiB in one block of this compression")
     data = bytearray(size_bytes)
     try:
-        size = decompress(stream.read(_AT_ONCE_BYTES), data)
+        size = decompress(stream.read(packed_bytes), data)
     except (cramjam.DecompressionError, OSError, ValueError) as error:
         raise UnpackError(str(error)) from error
     for start in range(0, size, _PIECE_BYTES):

@@ -11,8 +11,11 @@ import base64
 import binascii
 import html
 import json
+import re
 import shlex
+import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
@@ -21,6 +24,7 @@ __all__ = ["ENCODINGS", "MIN_FORM_BYTES", "Form", "forms"]
 MIN_FORM_BYTES = 6  # Shorter ones occur by chance.
 _MIN_LINE_BYTES = 16
 _SHORT_BYTES = 15
+_ASCII_MAX = 0x7F
 # What JavaScript's encodeURIComponent and encodeURI leave as it is, besides what Python does.
 _COMPONENT_SAFE = "!*'()"
 _ATTRIBUTE_SPACE = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
@@ -72,16 +76,54 @@ def _plain(raw: bytes) -> Iterator[bytes]:
         yield from (line for line in lines if len(line) >= _MIN_LINE_BYTES)
 
 
+_UNICODE = re.compile(r"\\u([0-9a-f]{4})")
+
+
 def _json(raw: bytes) -> Iterator[bytes]:
     for ascii_only in (True, False):
         once = json.dumps(_text(raw), ensure_ascii=ascii_only)[1:-1]
         twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]
         yield from map(_bytes, (once, once.replace("/", "\\/"), twice))
+        yield _bytes(_as_numbers(once, "<>&", "04x"))  # so writes Go
+        upper = _UNICODE.sub(lambda match: rf"\u{match[1].upper()}", once)
+        yield _bytes(_as_numbers(upper.replace('\\"', '"'), "<>&'+`\"", "04X"))  # so does .NET
+
+
+def _as_numbers(text: str, characters: str, digits: str) -> str:
+    return "".join(f"\\u{ord(char):{digits}}" if char in characters else char for char in text)
 
 
 def _python(raw: bytes) -> Iterator[bytes]:
-    yield _bytes(repr(_text(raw))[1:-1])
+    text = _text(raw)
+    yield _bytes(repr(text)[1:-1])
     yield _bytes(repr(raw)[2:-1])
+    yield _bytes(ascii(text)[1:-1])
+    # YAML between double quotes, and the dumps of MySQL.
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    yield "".join(_yaml_character(character) for character in escaped).encode("utf-8", "replace")
+    yield _bytes(escaped.replace("'", "\\'"))
+
+
+def _yaml_character(character: str) -> str:
+    code = ord(character)
+    if code <= _ASCII_MAX:
+        return character
+    width = next(width for width in (2, 4, 8) if code < 16**width)
+    return f"\\{'xuU'[width // 4]}{code:0{width}X}"
+
+
+def _charsets(raw: bytes) -> Iterator[bytes]:
+    """What is not ASCII in older character sets, taken for one, and with accents apart."""
+    text = raw.decode("utf-8", "replace")
+    if text.isascii():
+        return
+    for charset in ("latin-1", "cp1252", "cp1250", "iso8859-2"):
+        with suppress(UnicodeError):
+            yield text.encode(charset)
+        with suppress(UnicodeError):
+            yield raw.decode(charset).encode()
+    for form in ("NFC", "NFD"):
+        yield unicodedata.normalize(form, text).encode()
 
 
 def _xml(raw: bytes) -> Iterator[bytes]:
@@ -118,6 +160,25 @@ def _base64(raw: bytes) -> Iterator[bytes]:
         core = encoded[-(-8 * offset // 6) : 8 * (offset + len(raw)) // 6]
         yield core
         yield core.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+def _base64_wide(raw: bytes) -> Iterator[bytes]:
+    """Of UTF-16, as PowerShell's encoded commands are."""
+    yield from _base64(raw.decode("utf-8", "replace").encode("utf-16-le"))
+
+
+def _base32(raw: bytes) -> Iterator[bytes]:
+    for offset in range(5):
+        encoded = base64.b32encode(bytes(offset) + raw + bytes(5))
+        core = encoded[-(-8 * offset // 5) : 8 * (offset + len(raw)) // 5]
+        yield core
+        yield core.lower()
+
+
+def _numbers(raw: bytes) -> Iterator[bytes]:
+    """A list of bytes, as Node, Python and Go print one."""
+    for separator in (", ", ",", " "):
+        yield separator.join(map(str, raw)).encode()
 
 
 def _base64_twice(raw: bytes) -> Iterator[bytes]:
@@ -178,6 +239,17 @@ def _shell(raw: bytes) -> Iterator[bytes]:
         for byte in raw
     )
     yield _bytes("".join(f"\\{char}" if char in '"$`\\!' else char for char in text))
+    for quote_mark in (b"\\'", b"\\047"):  # within $'…', as bash's trace writes it
+        yield b"".join(
+            quote_mark
+            if byte == ord("'")
+            else b"\\\\"
+            if byte == ord("\\")
+            else bytes([byte])
+            if ord(" ") <= byte < _ASCII_MAX
+            else b"\\%03o" % byte
+            for byte in raw
+        )
 
 
 def _doubled(raw: bytes) -> Iterator[bytes]:
@@ -194,6 +266,8 @@ ENCODINGS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     "url": _url,
     "base64": _base64,
     "base64 twice": _base64_twice,
+    "base64 of utf-16": _base64_wide,
+    "base32": _base32,
     "hex": _hex,
     "escaped": _escaped,
     "utf-16": _utf_16,
@@ -201,4 +275,6 @@ ENCODINGS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     "quoted-printable": _quoted_printable,
     "shell": _shell,
     "doubled": _doubled,
+    "numbers": _numbers,
+    "another character set": _charsets,
 }

@@ -125,7 +125,7 @@ def _pieces(
 ) -> Iterator[tuple[int, str, bytes]]:
     yield from _packed_runs(joined, marks)
     yield from _text_runs(joined, marks)
-    for name in ("url", "json", "xml", "shell", "csv"):
+    for name in ("url", "json", "xml", "shell", "csv", "colours"):
         yield from _unescaped(joined, name, marks.get(name, ()))
     if "quoted-printable" in marks or (soft and _SOFT_BREAK.search(data)):
         places = (match.start() for match in _QUOTED.finditer(data))

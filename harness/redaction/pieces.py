@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, cast
 
-__all__ = ["UnreadableViewError", "as_stream"]
+__all__ = ["UnreadableViewError", "as_file", "as_stream"]
 
 _BUFFER_BYTES = 64 * 1024
+_COPIED_BYTES = 1024 * 1024
 
 
 class UnreadableViewError(Exception):
@@ -40,3 +44,21 @@ class _Pieces(io.RawIOBase):
 def as_stream(pieces: Iterator[bytes]) -> IO[bytes]:
     """A stream of them, which never gives less than is asked for before its end."""
     return cast("IO[bytes]", io.BufferedReader(_Pieces(pieces), _BUFFER_BYTES))
+
+
+@contextmanager
+def as_file(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The stream if it is a file; else a temporary file with what is left of it.
+
+    The temporary one can be read by its owner alone, and is deleted at the end.
+    """
+    try:
+        stream.fileno()
+    except OSError:  # of a stream that is no file
+        with tempfile.NamedTemporaryFile(prefix="scanned-") as copy:
+            shutil.copyfileobj(stream, copy, _COPIED_BYTES)
+            copy.flush()
+            copy.seek(0)
+            yield copy
+    else:
+        yield stream

@@ -7,14 +7,18 @@ becomes `<secret:kind>` or `***`. Redacting twice changes nothing more.
 
 from __future__ import annotations
 
+import bisect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from harness.model.run import Json
 from harness.redaction.canaries import canary_marks
-from harness.redaction.known import KnownValues, Span
+from harness.redaction.known import KnownValues, Span, united
+from harness.redaction.matcher import Matcher
 from harness.redaction.patterns import redact_patterns
+from harness.redaction.unescape import COLOUR, TERMINAL_CODES
 from harness.secret_values import Secret, is_secret_name
 from harness.settings import SECRET_NAMES, known_secrets
 
@@ -23,6 +27,7 @@ __all__ = ["Redactor", "redact_connection_string"]
 _TOKEN = re.compile(rb"<secret:[^<>\s]*>")
 _MASK = re.compile(r"\*+|<secret:[^<>\s]*>")
 _NUMBERS_TOO = re.compile(r"(?i)passw|passphrase|pwd|secret|key")
+_COLOURS = Matcher([COLOUR], once=(0,))
 _MAX_PASSES = 4  # A mask can bring two halves of a pattern together; two passes have been enough.
 
 
@@ -106,6 +111,8 @@ def _redacted(data: bytes, known: KnownValues) -> bytes:
 
 def _without_known(data: bytes, known: KnownValues) -> bytes:
     spans = known.spans(data)
+    if _COLOURS.ends(data):
+        spans = united((*spans, *_across_colours(data, known)))
     if not spans:
         return data
     tokens = [match.span() for match in _TOKEN.finditer(data)]
@@ -116,6 +123,24 @@ def _without_known(data: bytes, known: KnownValues) -> bytes:
             pieces += (data[done : span.start], b"<secret:%s>" % span.name.encode())
             done = span.end
     return b"".join((*pieces, data[done:]))
+
+
+def _across_colours(data: bytes, known: KnownValues) -> Iterator[Span]:
+    """Values that a terminal's codes cut: what highlights numbers and paths does that."""
+    pieces: list[bytes] = []
+    cuts: list[int] = []  # where a code was, counted in what is left
+    removed = [0]  # how many bytes were taken out up to there
+    done = 0
+    for match in TERMINAL_CODES.finditer(data):
+        pieces.append(data[done : match.start()])
+        cuts.append(match.start() - removed[-1])
+        removed.append(removed[-1] + len(match[0]))
+        done = match.end()
+    for span in known.spans(b"".join((*pieces, data[done:]))):
+        before = bisect.bisect_right(cuts, span.start)
+        within = bisect.bisect_left(cuts, span.end)
+        if within > before:
+            yield replace(span, start=span.start + removed[before], end=span.end + removed[within])
 
 
 def _inside(span: Span, tokens: list[tuple[int, int]]) -> bool:

@@ -29,12 +29,12 @@ from harness.redaction.archives import (
 from harness.redaction.block_scan import BlockScan
 from harness.redaction.known import KnownValues
 from harness.redaction.layers import MAX_DEPTH
-from harness.redaction.pieces import UnreadableViewError
+from harness.redaction.pieces import UnreadableViewError, as_file
 from harness.redaction.redact import Redactor
 from harness.redaction.scan_result import ScanLimits, ScanResult, Unread
 from harness.redaction.search import SEARCH_MARKS
 from harness.redaction.sighting import Sight
-from harness.redaction.views import as_file, has_view, view_of
+from harness.redaction.views import has_view, view_of
 from harness.secret_values import Secret
 
 __all__ = ["ScanLimits", "ScanResult", "Scanner", "Unread"]

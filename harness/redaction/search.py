@@ -7,6 +7,7 @@ stands on one line and what a break cuts; positions are worked out for hits alon
 from __future__ import annotations
 
 import bisect
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -174,14 +175,22 @@ def _places(data: bytes, joined: bytes) -> Callable[[int], int]:
         breaks = data.count(b"\n", start, end) + data.count(b"\r", start, end)
         steps.append(steps[-1] + end - start - breaks)
 
+    cuts_of = functools.cache(lambda step: _cuts(data, step * _STEP_BYTES))
+
     def place(position: int) -> int:
         step = bisect.bisect_right(steps, position, hi=len(steps) - 1) - 1
-        start, left = step * _STEP_BYTES, position - steps[step]
-        for match in _BREAK_RUN.finditer(data, start):
-            if match.start() - start > left:
-                break
-            left -= match.start() - start
-            start = match.end()
-        return start + left
+        left = position - steps[step]
+        cuts, removed = cuts_of(step)
+        return step * _STEP_BYTES + left + removed[bisect.bisect_right(cuts, left)]
 
     return place
+
+
+def _cuts(data: bytes, start: int) -> tuple[list[int], list[int]]:
+    """Where in a step breaks are, counted without them, and how many bytes up to there are."""
+    cuts: list[int] = []
+    removed = [0]
+    for match in _BREAK_RUN.finditer(data, start, start + _STEP_BYTES):
+        cuts.append(match.start() - start - removed[-1])
+        removed.append(removed[-1] + len(match[0]))
+    return cuts, removed

@@ -1,4 +1,4 @@
-r"""Text without its escapes: URLs, JSON and other literals, XML, quoted-printable, UTF-16.
+r"""Text without its escapes: URLs, JSON and other literals, XML, quoted-printable, UTF-16, colours.
 
 Whole blocks are rewritten by replacement, not character by character: a log of JSON
 records has escapes on every line.
@@ -13,8 +13,15 @@ from urllib.parse import unquote_to_bytes
 
 from harness.redaction.sighting import Mark
 
-__all__ = ["ESCAPE_MARKS", "UNESCAPERS", "utf_16_texts"]
+__all__ = ["COLOUR", "ESCAPE_MARKS", "TERMINAL_CODES", "UNESCAPERS", "utf_16_texts"]
 
+# As it is, and as JSON, Python, shells, XML and pytest's JUnit files write it.
+_ESCAPE = rb"(?:\x1b|\\u001[bB]|\\x1[bB]|\\0?33|\\e|&#27;|&?#x1[bB];?)"
+# Colours and links, as programs write them to a terminal.
+TERMINAL_CODES = re.compile(
+    _ESCAPE + rb"\[[0-9;:?]{0,64}[A-Za-z]|\x1b\][^\x07\x1b]{0,1024}(?:\x07|\x1b\\)"
+)
+COLOUR = _ESCAPE + rb"\[[0-9;]{0,32}m"
 ESCAPE_MARKS = (
     Mark(name="url", expression=rb"%[0-9a-fA-F]{2}"),
     Mark(name="json", expression=rb"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[0-7]{3}|[/\x22\x27\\])"),
@@ -27,6 +34,7 @@ ESCAPE_MARKS = (
     ),
     Mark(name="shell", expression=rb"'(?:\x22'\x22|\\')'"),
     Mark(name="csv", expression=rb"[^\s,:;=({\[>\x22]\x22\x22[^\s,:;)}\]<\x22]"),
+    Mark(name="colours", expression=COLOUR),
     Mark(name="utf-16", expression=rb"(?:[\x09\x20-\x7e]\x00{1,3}){8}", once=True),
 )
 _WIDE = re.compile(rb"(?:[\t\r\n -~]\0{1,3}){8,}")
@@ -102,6 +110,10 @@ def _from_csv(text: bytes) -> list[bytes]:
     return [text.replace(b'""', b'"')]
 
 
+def _from_colours(text: bytes) -> list[bytes]:
+    return [TERMINAL_CODES.sub(b"", text)]
+
+
 def utf_16_texts(data: bytes) -> Iterator[tuple[int, bytes]]:
     """The readings of UTF-16 and UTF-32, with where they begin: their byte order is not known."""
     end = 0
@@ -130,4 +142,5 @@ UNESCAPERS: dict[str, Callable[[bytes], list[bytes]]] = {
     "quoted-printable": _from_quoted_printable,
     "shell": _from_shell,
     "csv": _from_csv,
+    "colours": _from_colours,
 }

@@ -15,13 +15,14 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from pathlib import Path
 from typing import IO, cast
 
 from harness.redaction.parquet_texts import parquet_texts
 from harness.redaction.pieces import UnreadableViewError
 
-__all__ = ["as_file", "has_view", "view_of"]
+__all__ = ["has_view", "view_of"]
 
 _PORTION_BYTES = 1024 * 1024
 _CELL_COST_BYTES = 64  # in memory, besides its text
@@ -31,6 +32,7 @@ _MEBIBYTE = 1024 * 1024
 # Of a Parquet file no more is unpacked than this, or this often its size.
 _MIN_UNPACKED_BYTES, _MAX_RATIO = 512 * _MEBIBYTE, 64
 _SEPARATOR = b"\n"
+_WRITE_AHEAD_LOG = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 _PICKLE_PROTOCOLS = range(2, 6)
 _FIRST_OPCODES = b"\x95(])}cXUVKGMNI.\x8c\x8b\x8e\x8d\x8f\x88\x89\x80"
 
@@ -40,30 +42,12 @@ def has_view(head: bytes) -> bool:
     return _reader(head) is not None
 
 
-@contextmanager
-def as_file(stream: IO[bytes]) -> Iterator[IO[bytes]]:
-    """The stream if it is a file; else a temporary file with what is left of it.
-
-    The temporary one can be read by its owner alone, and is deleted at the end.
-    """
-    try:
-        stream.fileno()
-    except OSError:  # of a stream that is no file
-        with tempfile.NamedTemporaryFile(prefix="scanned-") as copy:
-            shutil.copyfileobj(stream, copy, _PORTION_BYTES)
-            copy.flush()
-            copy.seek(0)
-            yield copy
-    else:
-        yield stream
-
-
 def view_of(head: bytes, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     """The texts in a file, as streams, each with the name of the part that it is of.
 
     Args:
         head: the first bytes.
-        stream: the file, from its beginning; see `as_file`.
+        stream: the file, from its beginning; see `pieces.as_file`.
 
     Raises:
         UnreadableViewError: if it cannot be read to its end; reading a stream raises the
@@ -79,6 +63,8 @@ def _reader(head: bytes) -> Callable[[IO[bytes]], Iterator[tuple[str, IO[bytes]]
         return _parquet
     if head.startswith(b"SQLite format 3\0"):
         return _sqlite
+    if head.startswith(_WRITE_AHEAD_LOG):
+        return _write_ahead_log
     if len(head) > 2 and head[0] == 0x80 and head[1] in _PICKLE_PROTOCOLS:  # noqa: PLR2004 - the opcode PROTO
         return _pickle if head[2] in _FIRST_OPCODES else None
     return None
@@ -97,7 +83,23 @@ def _parquet(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
 
 def _sqlite(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     # Immutable: no lock is taken, nothing is written beside it, write-ahead mode or not.
-    uri = f"file:{_path_of(stream)}?mode=ro&immutable=1"
+    return _tables(f"file:{_path_of(stream)}?mode=ro&immutable=1")
+
+
+def _write_ahead_log(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    """What the database holds with it: both are copied, for opening them changes them."""
+    path = Path(_path_of(stream)).readlink()
+    database = path.with_name(path.name.removesuffix("-wal"))
+    if database == path or database.is_symlink() or not database.is_file():
+        raise UnreadableViewError("SQLite's write-ahead log, its database not beside it")
+    with tempfile.TemporaryDirectory(prefix="scanned-") as folder:
+        copy = Path(folder) / "copy"
+        shutil.copyfile(database, copy)
+        shutil.copyfile(_path_of(stream), f"{copy}-wal")
+        yield from _tables(f"file:{copy}")
+
+
+def _tables(uri: str) -> Iterator[tuple[str, IO[bytes]]]:
     try:
         with closing(sqlite3.connect(uri, uri=True)) as database:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL_BYTES)

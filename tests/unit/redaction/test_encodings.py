@@ -1,8 +1,11 @@
 """Each encoding is searched for in the form that others really write."""
 
 import base64
+import json
+import unicodedata
 
 import pytest
+import yaml
 
 from harness.redaction.encodings import ENCODINGS, MIN_FORM_BYTES, forms
 from harness.redaction.strength import Strength, strength
@@ -54,6 +57,31 @@ def test_encodings_each_yields_something_of_its_own() -> None:
     value = "p4ss'w\"rd&<é/%+=x"  # pragma: allowlist secret
     short = value[:10]
     assert {f.encoding for v in (value, short) for f in forms(v)} == set(ENCODINGS)
+
+
+ODD = "Zlú'ť<oučk&ý>-9x\"k%+=/q7"
+# What programs write that Python's own encoders do not, from what these programs print.
+WRITTEN = {
+    "ascii of Python": ascii(ODD)[1:-1].encode(),
+    "Go's JSON": '"Zlú\'ť\\u003coučk\\u0026ý\\u003e-9x\\"k%+=/q7"'.encode(),
+    ".NET's JSON": (rb"Zl\u00FA\u0027\u0165\u003Cou\u010Dk\u0026\u00FD\u003E-9x\u0022k%\u002B=/q7"),
+    "YAML": yaml.safe_dump(ODD, width=999)[1:-2].encode(),
+    "dump of MySQL": "Zlú\\'ť<oučk&ý>-9x\\\"k%+=/q7".encode(),
+    "trace of bash": (rb"Zl\303\272\'\305\245<ou\304\215k&\303\275>-9x" + rb'"k%+=/q7'),
+    "PowerShell": base64.b64encode("ab".encode("utf-16-le") + ODD.encode("utf-16-le")),
+    "base32": base64.b32encode(b"abc" + ODD.encode() + b"d"),
+    "buffer of Node": json.dumps(list(ODD.encode())).encode(),
+    "bytes of Go": str(list(ODD.encode())).replace(",", "").encode(),
+    "cp1250": ODD.encode("cp1250", "ignore"),
+    "read as Latin-1": ODD.encode().decode("latin-1").encode(),
+    "accents apart": unicodedata.normalize("NFD", ODD).encode(),
+}
+
+
+@pytest.mark.parametrize("program", WRITTEN)
+def test_forms_what_other_programs_write_is_among_them(program: str) -> None:
+    """Each is found in what the program prints."""
+    assert any(form.data in WRITTEN[program] for form in forms(ODD))
 
 
 @pytest.mark.parametrize(

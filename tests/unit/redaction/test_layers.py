@@ -155,6 +155,7 @@ def test_layers_without_one_unescaping_miss_something(
         "json": escaped.encode(),
         "xml": html.escape(html.escape(html.escape(odd))).encode(),
         "quoted-printable": quoted_printable(json.dumps(odd).replace("=", "\\u003d").encode()),
+        "colours": "".join(f"\x1b[3{n % 7}m{char}\x1b[0m" for n, char in enumerate(odd)).encode(),
     }
     assert found(texts[rule]) == set()
     monkeypatch.undo()

@@ -50,6 +50,28 @@ def test_redactor_known_value_in_any_encoding_becomes_its_name(form: str) -> Non
     )
 
 
+COLOURED = {
+    "raw": "\x1b[{}m",
+    "json": "\\u001b[{}m",
+    "python": "\\x1b[{}m",
+    "octal": "\\033[{}m",
+    "junit": "#x1B[{}m",
+    "xml": "&#x1b;[{}m",
+}
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+@pytest.mark.parametrize("code", COLOURED.values(), ids=COLOURED.keys())
+def test_redactor_value_in_several_colours_is_masked(code: str, size: int) -> None:
+    """What highlights numbers and quotes cuts a value; what is around it keeps its colours."""
+    token = "tok-" + "7f3a9c" * 4
+    parts = [token[start : start + size] for start in range(0, len(token), size)]
+    on, off = code.format("1;32"), code.format("0")
+    text = f"{on}INFO{off} " + "".join(f"{on}{part}{off}" for part in parts) + " done"
+    redacted = Redactor([Secret("TOKEN", token)]).text(text)
+    assert redacted == f"{on}INFO{off} {on}<secret:TOKEN>{off} done"
+
+
 @pytest.mark.parametrize("offset", range(3))
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("tail", ["", "tail", "longer tail"])

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cramjam
 import pytest
 
 from harness.redaction.block_scan import MAX_FINDINGS_OF_A_KIND
@@ -333,9 +334,76 @@ def test_scan_damaged_archive_is_incomplete(kind: str, damage: str) -> None:
     assert scan(broken).incomplete != ()
 
 
-def test_scan_kind_of_archive_that_is_not_unpacked_is_incomplete() -> None:
-    """Zstandard is named, not passed over."""
-    assert "zstd is not unpacked here" in scan(b"\x28\xb5\x2f\xfd" + bytes(99)).incomplete[0].reason
+UNOPENED = {
+    "7z": b"7z\xbc\xaf\x27\x1c\0\4",
+    "rar": b"Rar!\x1a\x07\x01\0",
+    "lz4": b"\x04\x22\x4d\x18\x64\x40",
+    "compress": b"\x1f\x9d\x90",
+    "lzip": b"LZIP\x01",
+    "lzop": b"\x89LZO\0\r\n\x1a\n",
+    "snappy": b"\xff\x06\0\0sNaPpY",
+    "cabinet": b"MSCF\0\0\0\0",
+    "Debian package": b"!<arch>\ndebian-binary   ",
+    "RPM package": b"\xed\xab\xee\xdb\x03",
+    "squashfs": b"hsqs\x01\0",
+    "ORC": b"ORC\x0a\0\x82",
+    "Avro": b"Obj\x01\x04\x14avro.codec\x0edeflate",
+    "Arrow": b"ARROW1\0\0",
+    "HDF5": b"\x89HDF\r\n\x1a\n",
+    "DuckDB": b"12345678DUCK\x40",
+}
+
+
+@pytest.mark.parametrize("kind", UNOPENED)
+def test_scan_format_that_packs_and_is_not_unpacked_is_incomplete(kind: str) -> None:
+    """It is named, alone and in an archive, not passed over."""
+    content = UNOPENED[kind] + b"\0\xff" * 99
+    for data in (content, _tar_of("x", content)):
+        assert [u.reason for u in scan(data).incomplete] == [f"{kind} is not unpacked here"]
+
+
+@pytest.mark.parametrize(
+    "text", ["ORCHESTRATION of it", "hsqs is a word", "LZIP it", "Rar! said the bear", "MSCF"]
+)
+def test_scan_text_that_begins_like_a_packed_format_is_complete(text: str) -> None:
+    """A log must not be taken for an archive."""
+    assert scan(f"{text}\n{TOKEN}\n".encode()).incomplete == ()
+
+
+ZSTD = bytes(cramjam.zstd.compress(f"a line\n{TOKEN}\n".encode()))
+
+
+@pytest.mark.parametrize("packed", [ZSTD, ZSTD + ZSTD], ids=["one-frame", "two-frames"])
+def test_scan_zstandard_is_unpacked(packed: bytes) -> None:
+    """A log of it, and what was rotated into one file."""
+    assert (kinds(scan(packed)), scan(packed).incomplete) == ({"API_TOKEN"}, ())
+    assert "damaged" in scan(ZSTD[:-5]).incomplete[0].reason
+
+
+def test_scan_lzma_of_the_old_kind_is_unpacked() -> None:
+    """Its beginning says little; what it holds is read."""
+    packed = lzma.compress(f"a line\n{TOKEN}\n".encode(), format=lzma.FORMAT_ALONE)
+    assert (kinds(scan(packed)), scan(packed).incomplete) == ({"API_TOKEN"}, ())
+
+
+def test_scan_xz_that_needs_much_memory_is_read_while_it_holds_little() -> None:
+    """What keeps 64 MiB in memory is named, and what only says that it may is not."""
+    line = b"a line of a log that is very long, and says the same again and again\n" * 1024
+    small = lzma.compress(line + TOKEN.encode(), preset=9)
+    assert (kinds(scan(small)), scan(small).incomplete) == ({"API_TOKEN"}, ())
+    large = scan(lzma.compress(line * 500, preset=9))
+    assert "LZMA that needs more than 32 MiB" in large.incomplete[0].reason
+
+
+def test_scan_zip_with_a_password_is_incomplete() -> None:
+    """The flag says it, and what is in it was not read."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("inner.txt", TOKEN[::-1])
+    content = buffer.getvalue()
+    for at in (content.find(b"PK\x03\x04") + 6, content.find(b"PK\x01\x02") + 8):
+        content = content[:at] + bytes([content[at] | 1]) + content[at + 1 :]
+    assert "encrypted" in scan(content).incomplete[0].reason
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,39 @@ def test_views_sqlite_in_write_ahead_mode_is_read_and_left_as_it_is(tmp_path: Pa
     assert (path.read_bytes(), list(tmp_path.iterdir())) == (before, [path])
 
 
+@pytest.mark.parametrize("value", [TOKEN, "clean"])
+def test_views_sqlite_rows_that_are_in_the_write_ahead_log_alone_are_read(
+    value: str, tmp_path: Path
+) -> None:
+    """Also one over a page's border, in a log as a killed program leaves it; nothing is changed."""
+    database = sqlite3.connect(tmp_path / "x.sqlite")
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE t (x)")
+    database.execute("INSERT INTO t VALUES (?)", [("y" * 4060) + value + "z" * 9000])
+    database.commit()
+    left = tmp_path / "left"
+    left.mkdir()
+    for name in ("x.sqlite", "x.sqlite-wal"):
+        (left / name).write_bytes((tmp_path / name).read_bytes())
+    database.close()
+    before = {path.name: path.read_bytes() for path in left.iterdir()}
+    result = ScanResult()
+    SCANNER.scan_folder(left, result)
+    assert {finding.kind for finding in result.findings} == ({"TOKEN"} if value == TOKEN else set())
+    assert result.incomplete == ()
+    assert {path.name: path.read_bytes() for path in left.iterdir()} == before
+
+
+def test_views_write_ahead_log_without_its_database_is_named(tmp_path: Path) -> None:
+    """Its pages alone cut values, and nobody can put them together."""
+    path = tmp_path / "x.sqlite-wal"
+    path.write_bytes(b"\x37\x7f\x06\x82" + bytes(99))
+    result = ScanResult()
+    SCANNER.scan_file(path, result, shown="x")
+    (unread,) = result.incomplete
+    assert unread.reason == "SQLite's write-ahead log, its database not beside it"
+
+
 @pytest.mark.parametrize("kind", ["parquet", "sqlite"])
 def test_views_truncated_file_is_incomplete(kind: str, tmp_path: Path) -> None:
     """Half of one on the disk is said, too; the whole one is complete."""
