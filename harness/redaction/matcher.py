@@ -7,11 +7,17 @@ long it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import heapq
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import hyperscan
 
 __all__ = ["Matcher", "literal"]
+
+_NUMBER_BITS = 24  # more expressions than Hyperscan compiles in an hour
+_NUMBER_MASK = (1 << _NUMBER_BITS) - 1
+_PART = 65536
 
 
 def literal(data: bytes) -> bytes:
@@ -44,20 +50,36 @@ class Matcher:
                 flags=[single if n in once else common for n in range(len(expressions))],
             )
 
-    def ends(self, data: bytes) -> list[tuple[int, int]]:
+    def matches(self, data: bytes) -> bool:
+        """Whether any expression matches anywhere."""
+        return bool(self._found(data))
+
+    def ends(self, data: bytes) -> Iterator[tuple[int, int]]:
         """The end of each match and its expression's number, in order of the ends.
 
         Matches that overlap are all told.
         """
-        found: list[tuple[int, int]] = []
+        for code in _ascending(self._found(data)):
+            yield code >> _NUMBER_BITS, code & _NUMBER_MASK
+
+    def _found(self, data: bytes) -> array[int]:
+        """Ends and numbers in one integer each: of digits alone there is a match at each byte."""
+        found = array("Q")
         if self._database is None or not data:
             return found
 
         def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            found.append((end, number))
+            found.append(end << _NUMBER_BITS | number)
 
         space = self._spaces.pop() if self._spaces else hyperscan.Scratch(self._database)
         self._database.scan(data, on_match, scratch=space)
         self._spaces.append(space)
-        found.sort()
         return found
+
+
+def _ascending(codes: array[int]) -> Iterable[int]:
+    """The same in order, sorted part by part: a list of all of them takes five times the room."""
+    if len(codes) <= _PART:
+        return sorted(codes)
+    starts = range(0, len(codes), _PART)
+    return heapq.merge(*(array("Q", sorted(codes[start : start + _PART])) for start in starts))

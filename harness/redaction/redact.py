@@ -111,7 +111,7 @@ def _redacted(data: bytes, known: KnownValues) -> bytes:
 
 def _without_known(data: bytes, known: KnownValues) -> bytes:
     spans = known.spans(data)
-    if _COLOURS.ends(data):
+    if _COLOURS.matches(data):
         spans = united((*spans, *_across_colours(data, known)))
     if not spans:
         return data

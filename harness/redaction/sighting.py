@@ -6,6 +6,7 @@ its halves, and small pieces of it that say where records are worth being joined
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -100,7 +101,7 @@ class Sighting:
     spans: list[Span]
     halves: list[Half]
     pieces: list[Piece]
-    marks: dict[str, list[int]]
+    marks: dict[str, array[int]]
 
 
 @dataclass(slots=True)
@@ -159,11 +160,11 @@ class Sight:
         spans: list[Span] = []
         halves: list[Half] = []
         pieces: list[Piece] = []
-        marks: dict[str, list[int]] = {}
+        marks: dict[str, array[int]] = {}
         for end, number in self._matcher.ends(joined):
             if number >= len(self._meanings):
                 mark = self._marks[number - len(self._meanings)]
-                marks.setdefault(mark.name, []).append(end - mark.length)
+                marks.setdefault(mark.name, array("q")).append(end - mark.length)
                 continue
             meaning = self._meanings[number]
             start = end - meaning.length

@@ -136,7 +136,7 @@ def test_differences_of_known_causes_come_after_the_news_by_cause(
             "why.md#a1",
             "the table is lost",
             "aaaa111111 outcome  value  1x in chain, 1 more follow from it",
-            "harness parity accept --known",
+            "parity accept --known",
             "2 open, 0 accepted",
         )
     ]

@@ -438,13 +438,19 @@ print([finding.kind for finding in result.findings], grown // 1024)
 """
 
 
-def test_scan_large_file_stays_within_bounded_memory(tmp_path: Path) -> None:
-    """128 MiB without a line break take a few blocks of memory."""
+@pytest.mark.parametrize(("unit", "count"), [(b"x", 128), (b"23456734", 3)], ids=["x", "digits"])
+def test_scan_large_file_stays_within_bounded_memory(
+    unit: bytes, count: int, tmp_path: Path
+) -> None:
+    """Any size without a line break takes a few blocks of memory, and digits no more.
+
+    Each of the digits could begin a text in hexadecimal, so that there is a match at each byte.
+    """
     path = tmp_path / "large"
     with path.open("wb") as file:
-        for _ in range(128):
-            file.write(b"x" * 1024**2)
-        file.write(TOKEN.encode())
+        for _ in range(count):
+            file.write(unit * (1024**2 // len(unit)))
+        file.write(b" " + TOKEN.encode())
     command = [sys.executable, "-c", MEASURE, str(path), TOKEN]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found, _, grown_mib = done.stdout.rpartition(" ")
