@@ -36,6 +36,9 @@ NOUNS = {
     "doctor": "is this machine ready, and are the settings?",
 }
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_AGAIN_S = 0.01
+
 
 class _Interruption:
     """Turns the first SIGINT or SIGTERM into KeyboardInterrupt and waits out the others.
@@ -43,10 +46,21 @@ class _Interruption:
     The first one unwinds the stack, so that every owner closes what it opened; a
     second one during that time would cut the cleaning short and leave sandboxes
     running.
+
+    Python drops an exception that is raised where it has no caller to hand it to (in
+    a finalizer, in a hook after `fork`); an interruption that was dropped there is
+    raised again a moment later, or the run would go on as if nobody had asked.
     """
 
     def __init__(self) -> None:
         self.seen = False
+
+    def install(self) -> None:
+        """Takes over SIGINT, SIGTERM, the alarm that repeats them and the unraisable exceptions."""
+        for signum in _ENDING:
+            signal.signal(signum, self)
+        signal.signal(signal.SIGALRM, self._again)
+        sys.unraisablehook = self._dropped
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         del frame
@@ -56,14 +70,22 @@ class _Interruption:
         self.seen = True
         raise KeyboardInterrupt(signal.Signals(signum).name)
 
+    def _dropped(self, unraisable: sys.UnraisableHookArgs) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    def _again(self, signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        raise KeyboardInterrupt
+
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
-    interruption = _Interruption()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, interruption)
+    _Interruption().install()
     code = _run(sys.argv[1:])
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in _ENDING:
         # The interpreter's own end restores the default, which would replace the exit code.
         signal.signal(signum, signal.SIG_IGN)
     sys.exit(code)

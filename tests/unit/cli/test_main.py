@@ -95,3 +95,23 @@ def test_interrupted_ends_with_130_and_three_lines(tmp_path: Path, signum: signa
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert "Traceback" not in err
+
+
+def test_an_interruption_that_python_drops_is_raised_again(tmp_path: Path) -> None:
+    """A signal that arrives in a hook after `fork`, where exceptions are dropped, still ends it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "waiting = [signal.SIGINT] if os.environ.pop('PLANTED', '') else []\n"
+        "def planted():\n"
+        "    if waiting:\n"
+        "        signal.raise_signal(waiting.pop())\n"
+        "os.register_at_fork(after_in_parent=planted)\n"
+    )
+    result = harness(
+        *("suite", "steps", "--session", "x", "sleep 40"),
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "PLANTED": "1"},
+    )
+    assert result.returncode == 130, (result.stdout, result.stderr)
+    assert "interrupted" in result.stderr
+    assert "Exception ignored" not in result.stderr
