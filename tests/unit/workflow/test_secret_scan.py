@@ -69,6 +69,7 @@ def test_scan_secrets_clean_project_passes_and_leaves_the_stamp(project: Path) -
         (base64.b64encode(f"x{KEY}".encode()).decode(), "base64"),
         (KEY.encode().hex(), "hex"),
     ],
+    ids=["plain", "base64", "hex"],  # a name stands in the report, which is scanned
 )
 def test_scan_secrets_key_anywhere_under_testing_env_is_a_leak(
     project: Path, place: str, content: str, encoding: str
