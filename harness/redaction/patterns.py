@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from harness.redaction.connection_strings import credential_spans, redact_connection_strings
 from harness.redaction.matcher import Matcher
 from harness.redaction.pattern_rules import ASSIGNED, MAX_PATTERN_BYTES, PATTERNS, Pattern
+from harness.redaction.ranges import Ranges
 from harness.redaction.strength import Strength, strength
 
 __all__ = ["CONNECTION_STRING", "FULL_OF_EXAMPLES", "detected", "redact_patterns"]
@@ -96,12 +97,12 @@ def detected(data: bytes) -> Iterator[tuple[str, int, int]]:
     """
     for start, end, patterns in _ANCHORS.regions(data):
         region = data[start:end]
-        taken: list[tuple[int, int]] = []
+        taken = Ranges()
         found = [(CONNECTION_STRING, *span) for span in credential_spans(region)]
         found += (span for pattern in patterns for span in _matches(pattern, region))
         for kind, low, high in found:
-            if not any(first < high and low < last for first, last in taken):
-                taken.append((low, high))
+            if not taken.overlaps(low, high):
+                taken.add(low, high)
                 yield kind, start + low, start + high
 
 

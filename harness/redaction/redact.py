@@ -18,6 +18,7 @@ from harness.redaction.canaries import canary_marks
 from harness.redaction.known import KnownValues, Span, united
 from harness.redaction.matcher import Matcher
 from harness.redaction.patterns import redact_patterns
+from harness.redaction.ranges import Ranges
 from harness.redaction.unescape import COLOUR, TERMINAL_CODES
 from harness.secret_values import Secret, is_secret_name
 from harness.settings import SECRET_NAMES, known_secrets
@@ -115,11 +116,11 @@ def _without_known(data: bytes, known: KnownValues) -> bytes:
         spans = united((*spans, *_across_colours(data, known)))
     if not spans:
         return data
-    tokens = [match.span() for match in _TOKEN.finditer(data)]
+    tokens = Ranges(match.span() for match in _TOKEN.finditer(data))
     pieces: list[bytes] = []
     done = 0
     for span in spans:
-        if not _inside(span, tokens):
+        if not tokens.covers(span.start, span.end):
             pieces += (data[done : span.start], b"<secret:%s>" % span.name.encode())
             done = span.end
     return b"".join((*pieces, data[done:]))
@@ -141,7 +142,3 @@ def _across_colours(data: bytes, known: KnownValues) -> Iterator[Span]:
         within = bisect.bisect_left(cuts, span.end)
         if within > before:
             yield replace(span, start=span.start + removed[before], end=span.end + removed[within])
-
-
-def _inside(span: Span, tokens: list[tuple[int, int]]) -> bool:
-    return any(start <= span.start and span.end <= end for start, end in tokens)

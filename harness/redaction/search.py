@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import functools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,7 @@ from harness.redaction.line_breaks import (
     has_soft_breaks,
 )
 from harness.redaction.pattern_rules import ASSIGNED
+from harness.redaction.ranges import Ranges
 from harness.redaction.records import found_in_records
 from harness.redaction.sighting import Sight, Sighting
 from harness.redaction.split_values import found_in_two_parts
@@ -89,17 +91,19 @@ def search(
     sighting = sight.look(joined)
     soft = has_soft_breaks(data)
     hits = _direct(sight, sighting, data, joined)
+    taken = Ranges((hit.start, hit.end) for hit in hits)
     for span in found_across_written_breaks(
         sight, data, written=BREAK_MARK.name in sighting.marks, soft=soft
     ):
-        hit = _found(span, "over lines")
-        if not any(_overlap(hit, other) for other in hits):
-            hits.append(hit)
+        if not taken.overlaps(span.start, span.end):
+            hits.append(_found(span, "over lines"))
+            taken.add(span.start, span.end)
     for kind, start, end in detect(data) if detect else ():
         value = data[start:end]
         hit = Hit(name=kind, encoding="plain", start=start, end=end, value=value, detected=True)
-        if not any(_overlap(hit, other) for other in hits):
+        if not taken.overlaps(start, end):
             hits.append(hit)
+            taken.add(start, end)
     layer = layer_of(data, joined, sighting.marks, soft=soft) if depth else None
     if layer is None:
         return Searched(hits=hits)
@@ -117,10 +121,13 @@ def _direct(sight: Sight, sighting: Sighting, data: bytes, joined: bytes) -> lis
     hits = [_hit(span, place) for span in sighting.spans]
     hits += [_hit(span, place, how=", in two parts") for span in split]
     pieces = (replace(piece, start=place(piece.start)) for piece in sighting.pieces)
+    taken: defaultdict[str, Ranges] = defaultdict(Ranges)
+    for hit in hits:
+        taken[hit.name].add(hit.start, hit.end)
     for span in found_in_records(sight.known, data, pieces):
-        hit = _found(span, "over records")
-        if not any(hit.name == other.name and _overlap(hit, other) for other in hits):
-            hits.append(hit)
+        if not taken[span.name].overlaps(span.start, span.end):
+            hits.append(_found(span, "over records"))
+            taken[span.name].add(span.start, span.end)
     return hits
 
 
@@ -128,11 +135,13 @@ def _within(
     layer: Layer, inside: Iterable[Hit], direct: Sequence[Hit], place: Callable[[int], int]
 ) -> Iterator[Hit]:
     """What was found in encodings, with where these stand; not what stands there as it is."""
+    starts: defaultdict[str, list[int]] = defaultdict(list)
+    for hit in direct:
+        bisect.insort(starts[hit.name], hit.start)
     for hit in inside:
         origin, name = layer.origin(hit.start)
         start = place(origin)
-        near = (abs(start - other.start) < _NEAR for other in direct if other.name == hit.name)
-        if not any(near) and (hit.name != ASSIGNED or name in _FRAMED):
+        if not _is_near(starts[hit.name], start) and (hit.name != ASSIGNED or name in _FRAMED):
             encoding, depth = f"{hit.encoding} in {name}", hit.depth + 1
             yield replace(hit, encoding=encoding, start=start, end=start, depth=depth)
 
@@ -160,8 +169,9 @@ def _found(span: Span, how: str) -> Hit:
     )
 
 
-def _overlap(one: Hit, other: Hit) -> bool:
-    return one.start < other.end and other.start < one.end
+def _is_near(starts: Sequence[int], start: int) -> bool:
+    following = bisect.bisect_right(starts, start - _NEAR)
+    return following < len(starts) and starts[following] < start + _NEAR
 
 
 def _places(data: bytes, joined: bytes) -> Callable[[int], int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.redaction.known import Span
+from harness.redaction.ranges import Ranges
 from harness.redaction.sighting import Half
 
 __all__ = ["SPLIT_DISTANCE_BYTES", "found_in_two_parts"]
@@ -26,14 +27,14 @@ def found_in_two_parts(
         data: what was searched.
         whole: values that are not cut; their halves are no news.
     """
-    taken = [(span.start, span.end) for span in whole]
+    taken = Ranges((span.start, span.end) for span in whole)
     for half in halves:
-        if any(start <= half.start < end for start, end in taken):
+        if taken.overlaps(half.start, half.start + 1):
             continue
         found = _before(half, data) if half.second else _after(half, data)
         if found is not None:
             start, end = found
-            taken.append(found)
+            taken.add(start, end)
             yield Span(
                 start=start, end=end, name=half.name, encoding=half.encoding, value=half.value
             )
