@@ -88,6 +88,13 @@ def _scan(path: Path, *, detect: bool) -> None:
         raise SystemExit(f"found {result.findings[:3]}, incomplete {result.incomplete}")
 
 
+def scan_leaky(path: Path) -> None:
+    result = ScanResult()
+    Scanner(secrets()).scan_file(path, result, shown="log")
+    if not result.findings or result.incomplete:
+        raise SystemExit(f"{len(result.findings)} found, incomplete {result.incomplete}")
+
+
 def filter_stream(path: Path) -> None:
     stream = StreamFilter(Redactor(secrets()))
     with path.open("rb") as file:
@@ -176,6 +183,15 @@ def _log(path: Path, mebibytes: int) -> Path:
     return path
 
 
+def _leaky(path: Path, mebibytes: int) -> Path:
+    lines = log_block(1).split(b"\n")
+    value = secrets()[0].reveal().encode()
+    with path.open("wb") as file:
+        while file.tell() < mebibytes * MIB:
+            file.writelines(b"%s %s\n" % (line, value) for line in lines)
+    return path
+
+
 def _mebibytes(path: Path) -> int:
     return path.stat().st_size // MIB
 
@@ -203,6 +219,7 @@ def main() -> None:
             (f"SQLite of {_mebibytes(sqlite)} MiB", scan_known, sqlite, _mebibytes(sqlite), ""),
             ("harness secrets scan, the Parquet", command_line, parquet, _mebibytes(parquet), ""),
             ("harness secrets scan, the log", command_line, log, size, ""),
+            ("a value on every line", scan_leaky, _leaky(root / "leaky.log", 8), 8, ""),
             ("detect-secrets", detect_secrets, _log(root / "1.log", 1), 1, ""),
             ("betterleaks", betterleaks, _log(root / "20.log", 20), 20, ""),
         ]

@@ -94,7 +94,7 @@ class Sighting:
     Attributes:
         spans: where values stand.
         halves: where halves of values stand, also those of whole ones.
-        pieces: small pieces of values, also those of whole ones.
+        pieces: small pieces of values that are not whole there.
         marks: by their names, where marks stand, ascending.
     """
 
@@ -159,7 +159,7 @@ class Sight:
         """What stands in the bytes."""
         spans: list[Span] = []
         halves: list[Half] = []
-        pieces: list[Piece] = []
+        pieces: list[tuple[int, bytes, int]] = []
         marks: dict[str, array[int]] = {}
         for end, number in self._matcher.ends(joined):
             if number >= len(self._meanings):
@@ -172,8 +172,14 @@ class Sight:
                 spans += whole(meaning.wholes, joined, start)
             if meaning.halves:
                 halves += _half(meaning.halves, joined, start)
-            pieces += (Piece(start, form, offset) for form, offset in meaning.pieces)
-        return Sighting(spans=united(spans), halves=halves, pieces=pieces, marks=marks)
+            pieces += [(start, form, offset) for form, offset in meaning.pieces]
+        wholes = {(span.start, span.end) for span in spans}
+        cut = [
+            Piece(start, form, offset)
+            for start, form, offset in pieces
+            if (start - offset, start - offset + len(form)) not in wholes
+        ]
+        return Sighting(spans=united(spans), halves=halves, pieces=cut, marks=marks)
 
 
 def _pieces(needle: Needle) -> Iterable[tuple[int, bytes]]:
