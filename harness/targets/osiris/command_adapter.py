@@ -28,7 +28,7 @@ from harness.targets.osiris.collecting import collect_left_behind, volatile_of
 from harness.targets.osiris.command_line import json_document, without_document
 from harness.targets.osiris.disturbances import Watch, strike
 from harness.targets.osiris.environment import OsirisEnvironment
-from harness.targets.osiris.project import PIPELINE_FILE, Project, child_environment
+from harness.targets.osiris.project import EVENTS_FILE, PIPELINE_FILE, Project, child_environment
 from harness.targets.osiris.services import Services
 from harness.targets.processes import ProcessGroup, describe_exit
 
@@ -56,8 +56,13 @@ class _Run:
         """The session's folder: what the product says, else the newest that it began."""
         if self.said_session is not None:
             return self.project.folder / self.said_session
-        found = sorted(self.project.folder.glob("run_logs/**/events.jsonl"))
-        return found[-1].parent if found else None
+        return self.project.newest_session()
+
+    @property
+    def events_log(self) -> Path | None:
+        """The file in that folder to which the events are being written."""
+        folder = self.logs_dir
+        return folder / EVENTS_FILE if folder is not None else None
 
     @property
     def sandbox_ids(self) -> tuple[str, ...]:
@@ -71,10 +76,11 @@ class _Run:
 
     @property
     def _log(self) -> str:
-        log = self.logs_dir / "osiris.log" if self.logs_dir else None
-        if log is None or not log.is_file():
+        folder = self.logs_dir
+        try:
+            return (folder / "osiris.log").read_bytes().decode("utf-8", "replace") if folder else ""
+        except FileNotFoundError:
             return ""
-        return log.read_bytes().decode("utf-8", "replace")
 
 
 class CommandLineAdapter:
@@ -213,10 +219,7 @@ class CommandLineAdapter:
             elif endpoint is not None:
                 strike(disturbance, endpoint, next(iter(run.sandbox_ids[-1:]), None))
 
-        def events() -> Path | None:
-            return run.logs_dir / "events.jsonl" if run.logs_dir else None
-
-        with Watch(disturbance, events, blow) as watch:
+        with Watch(disturbance, lambda: run.events_log, blow) as watch:
             ended = process.wait(case.deadline_s)
         run.undisturbed = watch.why_broken()
         return ended

@@ -102,13 +102,11 @@ class Watch:
 
     def _has_begun(self) -> bool:
         path = self._events()
-        if path is None or not path.is_file():
+        try:
+            lines = path.read_bytes().split(b"\n") if path else []
+        except FileNotFoundError:  # not written yet, or in a folder that is gone again
             return False
-        return any(
-            self._is_start(line)
-            for line in path.read_bytes().split(b"\n")
-            if _LAST_BEFORE_DRIVER.encode() in line
-        )
+        return any(self._is_start(line) for line in lines if _LAST_BEFORE_DRIVER.encode() in line)
 
     def _is_start(self, line: bytes) -> bool:
         try:

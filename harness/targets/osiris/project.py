@@ -7,6 +7,7 @@ its own environment, built from nothing.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from harness.model.side import Endpoint
 from harness.settings import Settings
 from harness.targets.osiris.environment import OsirisEnvironment
 
-__all__ = ["PIPELINE_FILE", "Project", "child_environment", "user_variables"]
+__all__ = ["EVENTS_FILE", "PIPELINE_FILE", "Project", "child_environment", "user_variables"]
 
 PIPELINE_FILE = "pipeline.yaml"
+EVENTS_FILE = "events.jsonl"
 # What Osiris itself keeps in a project. Source: osiris 0.5.7 osiris/core/fs_config.py.
 _PRODUCT_FOLDERS = frozenset({"build", "run_logs", ".osiris", "aiop"})
 
@@ -66,6 +68,12 @@ class Project:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         return cls(folder=folder, home=home, before=_digests(folder))
+
+    def newest_session(self) -> Path | None:
+        """The folder of the session that Osiris began last, also while it runs; None before."""
+        # Not with `glob`: it fails where Osiris removes a folder that is being looked into.
+        walk = os.walk(self.folder / "run_logs")
+        return max((Path(path) for path, _, names in walk if EVENTS_FILE in names), default=None)
 
     def copy_outputs(self, destination: Path) -> frozenset[str]:
         """Copies what the run created or changed, and nothing of the product's own folders.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +104,38 @@ def test_child_environment_certificates_only_for_the_real_service(
     assert "SSL_CERT_FILE" not in of(None)
     own = Endpoint(name="emulator", env={"SSL_CERT_FILE": "/own.pem"})
     assert of(own)["SSL_CERT_FILE"] == "/own.pem"
+
+
+def test_newest_session_is_the_last_that_writes_events(project: Project) -> None:
+    """A folder without events is no session."""
+    assert project.newest_session() is None
+    logs = project.folder / "run_logs"
+    for name in ("dev/20260101_a", "dev/20260102_b"):
+        (logs / name).mkdir(parents=True)
+        (logs / name / "events.jsonl").touch()
+    (logs / "dev" / "20260103_c").mkdir()
+    assert project.newest_session() == logs / "dev" / "20260102_b"
+
+
+def test_newest_session_is_found_while_folders_come_and_go(project: Project) -> None:
+    """Osiris makes a folder for a moment; who looks just then sees the others."""
+    session = project.folder / "run_logs" / "dev"
+    session.mkdir(parents=True)
+    (session / "events.jsonl").touch()
+    passing = project.folder / "run_logs" / "a-run"
+    enough = threading.Event()
+
+    def come_and_go() -> None:
+        while not enough.is_set():
+            (passing / "inside").mkdir(parents=True)
+            (passing / "inside").rmdir()
+            passing.rmdir()
+
+    with ThreadPoolExecutor() as pool:
+        coming = pool.submit(come_and_go)
+        try:
+            found = {project.newest_session() for _ in range(3000)}
+        finally:
+            enough.set()
+        coming.result()
+    assert found == {session}
