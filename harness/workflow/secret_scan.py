@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -310,7 +310,7 @@ def _env_files(settings: Settings) -> set[Path]:
 def _area(name: str, result: ScanResult, *, empty: str, notes: Sequence[str] = ()) -> _Area:
     notes = [
         *notes,
-        *(f"{u.path}: {u.reason}" for u in result.unread if u.harmless),
+        *_without_content(result),
         *([f"{result.repeated} more of the same in {name}"] if result.repeated else []),
     ]
     unread = [f"{u.path}: {u.reason}" for u in result.incomplete]
@@ -327,6 +327,18 @@ def _area(name: str, result: ScanResult, *, empty: str, notes: Sequence[str] = (
         reason = f"{reason}; {said}" if reason else said
     check = Check(name=name, outcome=outcome, reason=reason)
     return _Area(name, check, tuple(result.findings), tuple(notes))
+
+
+def _without_content(result: ScanResult) -> Iterator[str]:
+    """What has no content of its own; of equal names, as each run makes them, the first one."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for unread in result.unread:
+        if unread.harmless:
+            name = unread.path.rpartition("/")[2]
+            alike.setdefault((name, unread.reason), []).append(unread.path)
+    for (name, reason), paths in alike.items():
+        more = f" (and {len(paths) - 1} more named {name})" if len(paths) > 1 else ""
+        yield f"{paths[0]}: {reason}{more}"
 
 
 def _checks_of(findings: Sequence[Finding]) -> list[Check]:

@@ -232,3 +232,17 @@ def test_scan_secrets_weak_and_placeholder_values_are_named(project: Path) -> No
     notes = "\n".join(run(project).notes)
     assert "looked for beside its name only: MYSQL_PASSWORD" in notes
     assert "a placeholder, not looked for: E2B_API_KEY" in notes
+
+
+def test_scan_secrets_links_of_one_name_are_told_in_one_note(project: Path) -> None:
+    """Each run has its `latest`; a page of them hides what else is said."""
+    runs = project / "testing_env" / "runs"
+    for name in ("one", "two", "three"):
+        (runs / name).mkdir(parents=True)
+        (runs / name / "latest").symlink_to(runs / name)
+    (runs / "gone").symlink_to("nowhere")
+    notes = [note for note in run(project).notes if "link" in note]
+    assert sorted(note.partition(": ")[2] for note in notes) == [
+        "link that leads nowhere",
+        "link, not followed (and 2 more named latest)",
+    ]
