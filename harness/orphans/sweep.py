@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from harness.clock import Clock, SystemClock
@@ -25,6 +25,7 @@ from harness.ports import AccountView, SandboxDirectory
 __all__ = ["Limits", "Sweeper"]
 
 INTERRUPTED_WAIT_S = 5.0  # for kills that are under way; a runner that cancels allows little more
+SIGNAL_LOOK_S = 0.1  # a signal that another thread took does not wake the one that waits
 VERIFY_PAUSES_S = (0.0, 0.5, 1.0, 2.0)  # the service's listing may lag behind its kills
 
 
@@ -163,8 +164,11 @@ class Sweeper:
         kills = Kills()
         pool = ThreadPoolExecutor(self._limits.concurrency, thread_name_prefix="sweep")
         try:
-            for future in [pool.submit(self._end_one, one, kills) for one in due]:
-                future.result()
+            left = {pool.submit(self._end_one, one, kills) for one in due}
+            while left:
+                done, left = wait(left, SIGNAL_LOOK_S, FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
         except KeyboardInterrupt:
             kills.stop(INTERRUPTED_WAIT_S)
         finally:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from scripted_directory import ScriptedDirectory
 
 from harness.errors import ExitCode
 from harness.orphans import sweep as sweep_module
+from harness.orphans.kills import Kills
 from harness.orphans.sweep import Limits, Sweeper
 from harness.orphans.sweep_report import Fate
 
 HOUR = 3600.0
+SEEN_WITHIN_S = 20.0  # a bound against hanging; it is seen at once
 ONE_AT_A_TIME = Limits(concurrency=1)
 
 
@@ -39,14 +42,24 @@ def sweeper(directory: ScriptedDirectory, limits: Limits = ONE_AT_A_TIME) -> Swe
     return Sweeper(directory, limits=limits, clock=directory.clock, sleep=directory.clock.advance)
 
 
-def interrupt() -> None:
-    """What Ctrl-C does; the sweep's thread goes on when the main thread has had time to see it."""
-    os.kill(os.getpid(), signal.SIGINT)
-    threading.Event().wait(0.2)
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Ctrl-C from within the sweep's thread, which goes on when the sweep has seen it."""
+    kills = Kills()
+    monkeypatch.setattr(sweep_module, "Kills", lambda: kills)
+
+    def send() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        last = time.monotonic() + SEEN_WITHIN_S
+        while not kills.stopped:
+            assert time.monotonic() < last, "the sweep did not see the interruption"
+            time.sleep(0.005)
+
+    return send
 
 
 def test_interrupted_sweep_tells_what_was_ended_and_what_was_not(
-    directory: ScriptedDirectory,
+    directory: ScriptedDirectory, interrupt: Callable[[], None]
 ) -> None:
     """One ended, the one under way to its end, the others not tried; nothing is lost."""
     directory.before_kill["i-due-2"] = interrupt
@@ -65,8 +78,28 @@ def test_interrupted_sweep_tells_what_was_ended_and_what_was_not(
         report.raise_if_left()
 
 
+def test_interruption_that_another_thread_took_is_seen(
+    directory: ScriptedDirectory, interrupt: Callable[[], None]
+) -> None:
+    """The kernel may hand a signal of the process to any thread; waiting goes on unwoken then."""
+
+    def taken_here() -> None:
+        time.sleep(0.2)  # the sweep now waits; if it does not yet, the test proves less
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        interrupt()
+
+    directory.before_kill["i-due-1"] = taken_here
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        report = sweeper(directory).sweep(force=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert directory.kills == ["i-due-1"]
+    assert report.interrupted
+
+
 def test_sandbox_that_was_only_read_when_interrupted_is_not_ended(
-    directory: ScriptedDirectory,
+    directory: ScriptedDirectory, interrupt: Callable[[], None]
 ) -> None:
     """Between the second look and the kill there is still time to stop."""
     directory.before_get["i-due-1"] = lambda _: interrupt()
@@ -76,7 +109,9 @@ def test_sandbox_that_was_only_read_when_interrupted_is_not_ended(
 
 
 def test_kill_without_an_answer_is_not_waited_for_without_end(
-    directory: ScriptedDirectory, monkeypatch: pytest.MonkeyPatch
+    directory: ScriptedDirectory,
+    interrupt: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is under way and does not end is said to be under way."""
     monkeypatch.setattr(sweep_module, "INTERRUPTED_WAIT_S", 0.1)
