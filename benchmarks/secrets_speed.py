@@ -126,7 +126,7 @@ def large_sqlite(path: Path, mebibytes: int) -> Path:
 
 
 def command_line(path: Path) -> None:
-    command = [sys.executable, "-m", "harness.cli", "secrets", "scan", str(path)]
+    command = [sys.executable, "-m", "harness", "secrets", "scan", str(path)]
     subprocess.run(command, check=True, capture_output=True, cwd=path.parent)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from typer.exceptions import TyperException
-
-from harness.emulator.command import app
+from harness import starting
 from harness.errors import ExitCode, HarnessError, UsageError
 
 PROGRAM = "python -m harness.emulator"
@@ -14,6 +12,12 @@ PROGRAM = "python -m harness.emulator"
 
 def main() -> int:
     """Runs the command; an error becomes three lines and its exit code."""
+    starting.begin()
+    # Imported after the start was made cheap.
+    from typer.exceptions import TyperException  # noqa: PLC0415
+
+    from harness.emulator.command import app  # noqa: PLC0415
+
     try:
         app(prog_name=PROGRAM, standalone_mode=False)
     except TyperException as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness import starting
 from harness.clock import format_instant
 from harness.emulator.internet import Internet
 from harness.emulator.interpreter import INTERPRETER_PACKAGES
@@ -140,10 +141,18 @@ def serve_command(
         # 0 is what the first process of a container has for a parent.
         parent_pid=None if outlive_parent else parent_pid or os.getppid() or None,
     )
+
+    def on_ready(running: Running) -> None:
+        if as_json:
+            _print_json(running)
+        else:
+            _print_exports(running, isolation)
+        starting.over()
+
     asyncio.run(
         serve(
             options,
-            on_ready=_print_json if as_json else lambda running: _print_exports(running, isolation),
+            on_ready=on_ready,
             on_request=None if quiet or as_json else _print_request,
         )
     )

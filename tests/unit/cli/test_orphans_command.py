@@ -53,7 +53,7 @@ def harness(
     if service is not None:
         environ |= {"E2B_API_KEY": KEY, "E2B_API_URL": service.url}
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli", "orphans", *words],
+        [sys.executable, "-m", "harness", "orphans", *words],
         cwd=cwd,
         env={**environ, **env},
         capture_output=True,
@@ -198,7 +198,7 @@ def _interrupted(
     """Runs a sweep to its end with one Ctrl-C, sent when the service has seen a request."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith("E2B_")}
     with subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", "orphans", "sweep", *words],
+        [sys.executable, "-m", "harness", "orphans", "sweep", *words],
         cwd=cwd,
         env={**environ, "E2B_API_KEY": KEY, "E2B_API_URL": service.url},
         stdin=subprocess.DEVNULL,
