@@ -11,7 +11,7 @@ import csv
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +25,7 @@ from harness.parity.file_pair import FilePair
 from harness.parity.measured import MeasuredNoise
 from harness.parity.narrowing import narrow
 from harness.parity.packed import PACKED, is_same_packing, unpacked
+from harness.parity.sqlite_tables import is_sqlite, read_sqlite
 from harness.parity.table_source import (
     TableSource,
     UnreadableTableError,
@@ -82,6 +83,8 @@ def _content(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
         yield from _json(pair, noise)
     elif suffix in _JSON_LINES:
         yield from _json_lines(pair, noise)
+    elif is_sqlite(pair.left.location) and is_sqlite(pair.right.location):
+        yield from _sqlite(pair, noise)
     else:
         yield from _text(pair, noise)
 
@@ -115,16 +118,48 @@ def _database(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
         yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
         yield from compare_bytes(*paths, pair.place)
         return
-    for table in sorted({*mine, *theirs}):
-        here = pair.place.child("tables").child(segment(".".join(table)))
-        if table not in theirs:
+    tables = [
+        {".".join(table): TableSource(path=path, table=table) for table in found}
+        for path, found in zip(paths, (mine, theirs), strict=True)
+    ]
+    yield from _tables(pair, noise, *tables)
+    yield from compare_values({**objects[0]}, {**objects[1]}, pair.place.child("objects"))
+
+
+def _tables(
+    pair: FilePair,
+    noise: MeasuredNoise,
+    mine: Mapping[str, TableSource],
+    theirs: Mapping[str, TableSource],
+) -> Iterator[Delta]:
+    """The tables of two databases by their names."""
+    for name in sorted({*mine, *theirs}):
+        here = pair.place.child("tables").child(segment(name))
+        if name not in theirs:
             yield here.delta(Kind.MISSING, "a table", "no table")
-        elif table not in mine:
+        elif name not in mine:
             yield here.delta(Kind.EXTRA, "no table", "a table")
         else:
-            sources = [TableSource(path=path, table=table) for path in paths]
-            yield from _table(replace(pair, place=here), noise, *sources)
-    yield from compare_values({**objects[0]}, {**objects[1]}, pair.place.child("objects"))
+            yield from _table(replace(pair, place=here), noise, mine[name], theirs[name])
+
+
+def _sqlite(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    """The tables of a SQLite file; where its pages lie is not what a user reads."""
+    paths = (pair.left.location, pair.right.location)
+    with tempfile.TemporaryDirectory(prefix="harness-sqlite-") as folder:
+        try:
+            mine, theirs = (read_sqlite(path, Path(tempfile.mkdtemp(dir=folder))) for path in paths)
+        except UnreadableTableError as error:
+            yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
+            yield from compare_bytes(*paths, pair.place)
+            return
+        yield from _tables(pair, noise, mine.tables, theirs.tables)
+        objects = [dict(mine.objects), dict(theirs.objects)]
+        for name in mine.tables.keys() & theirs.tables.keys():
+            if mine.tables[name].header == theirs.tables[name].header:
+                objects[0][f"table {name}"] = mine.declared[name]
+                objects[1][f"table {name}"] = theirs.declared[name]
+        yield from compare_values({**objects[0]}, {**objects[1]}, pair.place.child("objects"))
 
 
 def _text(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:

@@ -10,6 +10,7 @@ import email.utils
 import json
 import os
 import secrets
+import sqlite3
 import sys
 import time
 import zipfile
@@ -40,6 +41,11 @@ Path(os.environ["HOME"], "seen.txt").write_text("here I was\n")
 with zipfile.ZipFile("out/bundle.zip", "w", zipfile.ZIP_DEFLATED) as bundle:
     bundle.write("out/table.csv", "table.csv")
     bundle.write("out/notes.txt", "notes.txt")
+with sqlite3.connect("out/state.db") as state:
+    state.execute("CREATE TABLE seen (id INTEGER, amount)")
+    state.executemany("INSERT INTO seen VALUES (?, ?)", ((n, n * n) for n in range(ROWS)))
+    state.execute("CREATE INDEX by_amount ON seen (amount)")
+state.close()
 Path(f"out/part-{secrets.token_hex(4)}0.txt").write_text("drawn\nanew\n")
 sys.stdout.write(
     f"{time.strftime('%Y/%m/%d %H:%M:%S')} up, {email.utils.formatdate(usegmt=True)}\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -171,6 +172,18 @@ def _pack(table: bool, notes: bool, method: int = zipfile.ZIP_DEFLATED) -> Calla
     return apply
 
 
+def _database(statement: str) -> Callable[[Ended], None]:
+    """The database after one more statement."""
+
+    def apply(ended: Ended) -> None:
+        del ended
+        with sqlite3.connect("out/state.db") as state:
+            state.execute(statement)
+        state.close()
+
+    return apply
+
+
 def _turn_folder(ended: Ended) -> None:
     del ended
     Path("out/notes.txt").unlink()
@@ -261,6 +274,9 @@ FAULTS: dict[str, Callable[[Ended], None]] = {
     "row lost in an archive": _pack(table=False, notes=True),
     "member lost from an archive": _pack(table=True, notes=False),
     "archive not compressed": _pack(table=True, notes=True, method=zipfile.ZIP_STORED),
+    "row lost in a database": _database("DELETE FROM seen WHERE id = 7"),
+    "integer turned real in a database": _database("UPDATE seen SET amount = 49.0 WHERE id = 7"),
+    "index lost from a database": _database("DROP INDEX by_amount"),
     "line lost under a drawn name": _do(lambda: _part().write_text("drawn\n")),
     "file of a drawn name lost": _do(lambda: _part().unlink()),
     "name in other case": _do(lambda: Path("out/notes.txt").rename("out/Notes.txt")),
