@@ -30,6 +30,7 @@ from harness.parity.table_source import (
     TableSource,
     UnreadableTableError,
     objects_of,
+    parquet_format_of,
     tables_of,
 )
 from harness.parity.tables import NotNarrowError, compare_tables, why_unreadable
@@ -75,8 +76,7 @@ def _content(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
     elif suffix in _DELIMITED:
         yield from _delimited(pair, noise, _DELIMITED[suffix])
     elif suffix in _PARQUET:
-        sources = (TableSource(path=pair.left.location), TableSource(path=pair.right.location))
-        yield from _table(pair, noise, *sources)
+        yield from _parquet(pair, noise)
     elif suffix in _DATABASE:
         yield from _database(pair, noise)
     elif suffix in _JSON:
@@ -106,6 +106,21 @@ def _packed(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
             yield from _content(replace(pair, left=mine, right=theirs), noise)
         elif not is_same_packing(pair.left.location, pair.right.location):
             yield from compare_bytes(pair.left.location, pair.right.location, _format(pair))
+
+
+def _parquet(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
+    """Typed values; where they are the same, how they were packed and what readers are told."""
+    paths = (pair.left.location, pair.right.location)
+    deltas = list(_table(pair, noise, *(TableSource(path=path) for path in paths)))
+    yield from deltas
+    if deltas:
+        return
+    try:
+        mine, theirs = (parquet_format_of(path) for path in paths)
+    except UnreadableTableError:
+        yield from compare_bytes(*paths, _format(pair))
+    else:
+        yield from compare_values({**mine}, {**theirs}, _format(pair))
 
 
 def _database(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:

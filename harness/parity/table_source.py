@@ -16,6 +16,7 @@ __all__ = [
     "columns_of",
     "literal",
     "objects_of",
+    "parquet_format_of",
     "quoted",
     "tables_of",
 ]
@@ -150,6 +151,32 @@ def objects_of(path: Path) -> dict[str, str]:
             }
     except duckdb.Error as error:
         raise UnreadableTableError(str(error).splitlines()[0]) from error
+
+
+def parquet_format_of(path: Path) -> dict[str, str]:
+    """How a Parquet file is packed, by whom, and its metadata by key.
+
+    Where its row groups end is left out: one writer puts them elsewhere from run to run.
+
+    Raises:
+        UnreadableTableError: if it is none.
+    """
+    file = literal(str(path))
+    packed = "string_agg(DISTINCT compression, ', ' ORDER BY compression)"
+    try:
+        with duckdb.connect() as db:
+            codec = db.execute(f"SELECT {packed} FROM parquet_metadata({file})").fetchone()
+            writer = db.execute(f"SELECT created_by FROM parquet_file_metadata({file})").fetchone()
+            pairs = db.execute(f"SELECT key, value FROM parquet_kv_metadata({file})").fetchall()
+    except duckdb.Error as error:
+        raise UnreadableTableError(str(error).splitlines()[0]) from error
+    found = {"codec": codec, "written_by": writer}
+    told = {name: str(row[0]) for name, row in found.items() if row and row[0] is not None}
+    return told | {f"metadata {_told(key)}": _told(value) for key, value in pairs}
+
+
+def _told(stored: bytes) -> str:
+    return stored.decode("utf-8", "backslashreplace")
 
 
 def quoted(name: str) -> str:

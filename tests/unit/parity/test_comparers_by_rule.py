@@ -179,6 +179,29 @@ def test_tables_of_a_database_file_are_compared(compared: Files, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("COMPRESSION zstd", "format/codec"),
+        ("KV_METADATA {unit: 'g'}", "format/metadata unit"),
+        ("ROW_GROUP_SIZE 2048", None),
+    ],
+)
+def test_how_parquet_is_packed_is_its_format(
+    options: str, expected: str | None, compared: Files, tmp_path: Path
+) -> None:
+    """The codec and what readers are told count; where row groups end does not."""
+    contents = []
+    for number, made in enumerate(("KV_METADATA {unit: 'kg'}", options)):
+        file = tmp_path / f"made{number}.parquet"
+        metadata = "" if "KV" in made else ", KV_METADATA {unit: 'kg'}"
+        query = "SELECT range AS a FROM range(10000)"
+        duckdb.sql(f"COPY ({query}) TO '{file}' (FORMAT parquet, {made}{metadata})")
+        contents.append(file.read_bytes())
+    found = brief(compared("t.parquet", *contents), "t.parquet")
+    assert found == ([(expected, Kind.VALUE, 1)] if expected else [])
+
+
+@pytest.mark.parametrize(
     ("made", "otherwise", "path"),
     [
         ("VIEW v AS SELECT a FROM t", "VIEW v AS SELECT -a FROM t", "view main.v"),
