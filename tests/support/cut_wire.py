@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{3,7}) (\S+) HTTP/1\.1\r\n")
+_CREATE = re.compile(rb"POST (/v2)?/sandboxes[ ?]")
 _DEADLINE_S = 60.0
 _FAILURE = b'{"code":500,"message":"the wire was told to fail"}'
 _REFUSAL = (
@@ -70,6 +71,8 @@ class CutWire:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._answered = threading.Event()
+        self._answered.set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -119,6 +122,13 @@ class CutWire:
 
         self._in_loop(set_up)
 
+    def wait_answered(self, timeout_s: float) -> bool:
+        """Whether the service has answered the create before which something happened.
+
+        Until then it may still do what it was asked for, though nobody waits for it any more.
+        """
+        return self._answered.wait(timeout_s)
+
     def _in_loop(self, call: Callable[[], None]) -> None:
         async def run() -> None:
             call()
@@ -163,11 +173,20 @@ class CutWire:
                     assert self._point is not None
                     if self._point.moment is Moment.PENDING:
                         held.hold = True
-                    elif await self._happens(writer):
-                        return
+                    else:
+                        assert match is not None
+                        if _CREATE.match(match[0]):
+                            self._answered.clear()
+                            held.answer = asyncio.Event()
+                        if await self._happens(writer):
+                            self._came(held)
+                            return
                 back.write(data)
                 await back.drain()
         finally:
+            if held.answer is not None:  # the service finishes what it has, whoever asked for it
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(held.answer.wait(), _DEADLINE_S)
             answers.cancel()
             with suppress(asyncio.CancelledError, OSError):
                 await answers
@@ -177,14 +196,23 @@ class CutWire:
     async def _answers(
         self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, held: _Held
     ) -> None:
-        while data := await there.read(65536):
-            if held.hold:
-                held.hold = False
-                if await self._happens(writer):
-                    return
-            writer.write(data)
-            await writer.drain()
-        writer.transport.abort() if self._down else writer.close()
+        try:
+            while data := await there.read(65536):
+                self._came(held)
+                if held.hold:
+                    held.hold = False
+                    if await self._happens(writer):
+                        return
+                writer.write(data)
+                await writer.drain()
+            writer.transport.abort() if self._down else writer.close()
+        finally:
+            self._came(held)
+
+    def _came(self, held: _Held) -> None:
+        if held.answer is not None:
+            held.answer.set()
+            self._answered.set()
 
     def _is_of_now(self, path: bytes) -> bool:
         """The gateway's search for a lost create, and its last looks, may be an earlier trial's."""
@@ -210,4 +238,12 @@ class CutWire:
 
 @dataclass
 class _Held:
+    """What is held of one connection.
+
+    Attributes:
+        hold: whether the next answer is, for something to happen first.
+        answer: set once there is an answer to the create before which something happened.
+    """
+
     hold: bool = False
+    answer: asyncio.Event | None = None

@@ -232,6 +232,7 @@ class Bench:
             exit_code = _end(process, CLIENT_S if trial.way is not Way.GATEWAY else 10.0)
             if not happened:  # nor is it to happen to the gateway's own requests
                 self._wire.disarm()
+        assert self._wire.wait_answered(GONE_S), "the service did not answer what was let through"
         begun = time.monotonic()
         if trial.way is Way.GATEWAY and happened:
             self._drop_gateway()
