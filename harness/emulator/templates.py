@@ -43,7 +43,8 @@ class TemplateEnvironment:
     """A finished environment on the host.
 
     Attributes:
-        prefix: the folder that is mounted read-only at /usr/local.
+        prefix: the folder that sandboxes see at /usr/local, its packages read-only; see
+            `isolation.local_tree`.
         base_prefix: the installation of the interpreter behind it.
         python: the interpreter of the installation (not the environment's link to it).
         version: of Python, such as "3.11.7".

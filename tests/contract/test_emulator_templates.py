@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +70,44 @@ def test_template_steps_shape_the_sandboxes_made_from_it(
     assert run("stat -c %n /opt/py/main.py") == "/opt/py/main.py"
     assert run("sudo cat /root/who.txt") == "root"
     assert sandbox.files.read("/srv/project/said.txt") == "hello there\n"
+
+
+def test_template_step_may_put_a_program_on_the_path(make_sandbox: MakeSandbox) -> None:
+    """Below /usr/local every user may write, while a template is built and afterwards."""
+    name = _name()
+    template = (
+        Template()
+        .from_base_image()
+        .run_cmd("printf '#!/bin/sh\\necho mine\\n' > /usr/local/bin/mine")
+        .run_cmd("chmod +x /usr/local/bin/mine; echo kept > /code/kept.txt", user="root")
+    )
+    Template.build(template, name)
+    sandbox, other = make_sandbox(name), make_sandbox()
+    assert sandbox.commands.run("mine; cat /code/kept.txt").stdout == "mine\nkept\n"
+    sandbox.files.write("/usr/local/bin/mine2", "#!/bin/sh\nmine; echo more\n")
+    assert sandbox.commands.run("chmod +x /usr/local/bin/mine2; mine2").stdout == "mine\nmore\n"
+    assert other.commands.run("ls /code; command -v mine mine2 || echo none").stdout == "none\n"
+
+
+def test_mcp_is_served_by_a_template_of_ones_own(
+    make_sandbox: MakeSandbox, emulator: AdminClient
+) -> None:
+    """The SDK asks for a template by that name, and starts a program in it."""
+    del emulator  # of the live service, nobody makes a template of its own template's name
+    program = (
+        "#!/bin/sh",
+        "mkdir -p /etc/mcp-gateway",
+        'printf %s "$GATEWAY_ACCESS_TOKEN" > /etc/mcp-gateway/.token',
+        'printf %s "$2" > /tmp/config.json',
+    )
+    lines = " ".join(shlex.quote(line) for line in program)
+    path = "/usr/local/bin/mcp-gateway"
+    step = f"printf '%s\\n' {lines} > {path}; chmod +x {path}"
+    Template.build(Template().from_base_image().run_cmd(step), "mcp-gateway")
+    sandbox = make_sandbox(mcp={"duckduckgo": {}})
+    assert uuid.UUID(sandbox.get_mcp_token())
+    assert json.loads(sandbox.files.read("/tmp/config.json")) == {"duckduckgo": {}}  # noqa: S108 - inside
+    assert sandbox.get_mcp_url().endswith("/mcp")
 
 
 def test_template_user_is_the_default_of_its_sandboxes(make_sandbox: MakeSandbox) -> None:

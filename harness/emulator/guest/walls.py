@@ -76,16 +76,21 @@ def raise_walls(plan: Json, folder: str) -> None:
 
     Args:
         plan: "sandboxes" and "sandboxes_read_only" (where the zygote sees their folders),
-            "binds" (what a sandbox sees of the zygote's view), "ids", "network", "host_name"
-            and "limits", as `isolation.bubblewrap` wrote them.
+            "binds" (what a sandbox sees of the zygote's view), "own" (what it has of its own
+            below those), "ids", "network", "host_name" and "limits", as `isolation.bubblewrap`
+            wrote them.
         folder: the sandbox's, below those.
     """
     _check(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None), "private /")
     root = f"{plan['sandboxes']}/{folder}/root"
     _bind(root, root)
     os.chdir(root)
+    own = {target: os.open(target, os.O_PATH | os.O_CLOEXEC) for target in plan["own"]}
     for target in plan["binds"]:
         _bind(target, target[1:])
+    for target, fd in own.items():  # what the binds cover by now
+        _bind(f"/proc/self/fd/{fd}", target)
+        os.close(fd)
     _mount("proc", "proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     # Of the read-only view, since a root inside could undo what is made read-only only here.
     boot_id = f"{plan['sandboxes_read_only']}/{folder}/boot_id"

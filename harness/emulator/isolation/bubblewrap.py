@@ -18,6 +18,12 @@ from typing import Any
 
 from harness.emulator.isolation.launch import ARGUMENTS_FD, INFO_FD, LISTENER_FD, Job
 from harness.emulator.isolation.layout import AGENT_FOLDER, Layout, agent_code
+from harness.emulator.isolation.local_tree import (
+    ENVIRONMENT_FOLDER,
+    LOCAL,
+    local_files,
+    local_folders,
+)
 from harness.emulator.isolation.model import Limits, Network, VolumeMount
 from harness.emulator.isolation.skeleton import HOST_NAME, PATH, Skeleton
 from harness.emulator.isolation.user_ids import FIRST_UID, UIDS, can_map_range
@@ -77,6 +83,8 @@ class Bubblewrap:
             first_uid=FIRST_UID if gives_ids else None,
             one_user_id=one_user_id,
             network=network,
+            folders=local_folders(layout.environment.prefix),
+            files=local_files(layout.environment.prefix, layout.programs),
         )
         self._agent: dict[str, Any] = {
             "fd": LISTENER_FD,
@@ -104,6 +112,8 @@ class Bubblewrap:
         if self._network is Network.NONE:
             options.append("--unshare-net")
         options += self._tree(stage, folder)
+        # Over what the view shows there, which a root inside cannot take away.
+        options += ["--bind", stage.put(folder / "root" / LOCAL, "rw"), f"/{LOCAL}"]
         options += ["--proc", "/proc"]
         options += ["--ro-bind", stage.put(boot_file), "/proc/sys/kernel/random/boot_id"]
         for mount in mounts:
@@ -130,6 +140,7 @@ class Bubblewrap:
             "sandboxes": _SANDBOXES,
             "sandboxes_read_only": _SANDBOXES_READ_ONLY,
             "binds": self._tops(),
+            "own": [LOCAL],
             "network": self._network.value,
             "host_name": HOST_NAME,
             "ids": self._ids,
@@ -238,7 +249,7 @@ def _mounts(layout: Layout) -> list[tuple[Path, str]]:
     ]
     mounts += [(Path(name), name) for name in _HOST_ETC if Path(name).is_dir()]
     environment = layout.environment
-    mounts += [(environment.prefix, "/usr/local"), (layout.programs, "/usr/local/sbin")]
+    mounts += [(environment.prefix, f"/{LOCAL}"), (environment.prefix, ENVIRONMENT_FOLDER)]
     if environment.base_target is not None:
         mounts.append((environment.base_prefix, environment.base_target))
     mounts.append((layout.agent, AGENT_FOLDER))

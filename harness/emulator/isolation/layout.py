@@ -17,7 +17,7 @@ class Layout:
     """A template's environment and the agent's code.
 
     Attributes:
-        environment: mounted at /usr/local.
+        environment: what /usr/local is made from.
         agent: the host's folder that holds the package `guest`.
     """
 
@@ -26,7 +26,7 @@ class Layout:
 
     @property
     def programs(self) -> Path:
-        """The host's folder for /usr/local/sbin."""
+        """The host's folder of what is copied to /usr/local/sbin."""
         return self.agent / "programs"
 
 

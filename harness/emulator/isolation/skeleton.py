@@ -7,12 +7,13 @@ is in it: accounts, host names and the shell's profile are made here.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
+from harness.emulator.isolation.local_tree import SkeletonFile
 from harness.emulator.isolation.model import Network
 
-__all__ = ["HOST_NAME", "PATH", "Owner", "Skeleton", "SkeletonFile"]
+__all__ = ["HOST_NAME", "PATH", "Owner", "Skeleton"]
 
 HOST_NAME = "e2b.local"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -67,6 +68,7 @@ services: files
 protocols: files
 """
 _FOLDERS: tuple[tuple[str, int, Owner], ...] = (
+    ("code", 0o777, 0),
     ("dev", 0o755, 0),
     ("etc", 0o755, 0),
     ("etc/profile.d", 0o755, 0),
@@ -111,23 +113,6 @@ _CA_BUNDLES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkeletonFile:
-    """A file or link to make.
-
-    Attributes:
-        path: below the sandbox's root.
-        data: its bytes; None for a link.
-        target: where a link points.
-        mode: permission bits.
-    """
-
-    path: str
-    data: bytes | None = None
-    target: str | None = None
-    mode: int = 0o644
-
-
 class Skeleton:
     """Writes the first files of a sandbox.
 
@@ -136,6 +121,8 @@ class Skeleton:
         first_uid: the host's id for the sandbox's root, or None where ids cannot be given.
         one_user_id: whether every user has that one.
         network: what the sandbox can reach; decides its resolver.
+        folders: more folders, parents first, for everybody to write to.
+        files: more files.
     """
 
     def __init__(
@@ -145,11 +132,13 @@ class Skeleton:
         first_uid: int | None,
         one_user_id: bool,
         network: Network,
+        folders: Sequence[str] = (),
+        files: Sequence[SkeletonFile] = (),
     ) -> None:
         self._first_uid = first_uid
         self._one_user_id = one_user_id
-        self._files = (*_generated(network), *_copied())
-        self._folders = [*_FOLDERS, *_parents(mount_points)]
+        self._files = (*_generated(network), *_copied(), *files)
+        self._folders = [*_FOLDERS, *_parents(mount_points), *((one, 0o777, 0) for one in folders)]
         if any(point.startswith("/root/") for point in mount_points):
             # The interpreter lies below the host's /root; `user` must get through.
             self._folders = [

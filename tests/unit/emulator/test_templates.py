@@ -75,7 +75,10 @@ def test_environment_is_compiled_and_readable_for_strangers(
 def test_sandbox_sees_the_environment_at_usr_local(
     environment: TemplateEnvironment, tmp_path: Path
 ) -> None:
-    """python is the environment's, its packages import, its commands run; nothing is writable."""
+    """python is the environment's, its packages import, its commands run; those stay as they are.
+
+    What is added is the sandbox's own: another one does not have it.
+    """
     with asyncio.Runner() as runner:
         host = SandboxHost(tmp_path / "state", default_template=environment, pool_size=0)
         lab = Lab(runner, host, many_users=False)
@@ -90,7 +93,13 @@ def test_sandbox_sees_the_environment_at_usr_local(
             for name in ("python", "python3", "/usr/local/bin/python"):
                 assert guest.run(f"{name} -c '{code}'").text == expected
             assert guest.run("planted").text == f"planted {place}/site-packages/planted.py"
-            assert guest.run("sudo -n true; touch /usr/local/x", user="root").exit_code != 0
+            spoil = f"echo > {place}/site-packages/planted.py"
+            assert guest.run(spoil, user="root").exit_code != 0
+            spoil = "echo > /usr/local/bin/planted; echo 'echo mine' > /usr/local/bin/more"
+            assert guest.run(f"{spoil}; chmod +x /usr/local/bin/more; more").text == "mine"
+            other = Guest(lab, lab.do(lambda: host.start("another", template="any")))
+            assert other.run("planted").text == f"planted {place}/site-packages/planted.py"
+            assert other.run("test -e /usr/local/bin/more").exit_code == 1
         finally:
             lab.do(lambda: host.__aexit__(None, None, None))
 
