@@ -106,6 +106,13 @@ def conformance(session: nox.Session) -> None:
     run_harness(session, "conformance", "run", *session.posargs)
 
 
+@nox.session(name="conformance-javascript", default=False, tags=["offline"])
+def conformance_javascript(session: nox.Session) -> None:
+    """The suite of E2B's JavaScript SDK against the emulator: `-- <checkout of e2b-dev/E2B>`."""
+    install(session)
+    run_harness(session, "conformance", "javascript", *session.posargs)
+
+
 @nox.session(default=False, tags=["offline"])
 def versions(session: nox.Session) -> None:
     """One contract over many versions of E2B's SDKs: `-- --only python-2.45.1 --only js-newest`."""

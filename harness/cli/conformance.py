@@ -15,6 +15,7 @@ from harness.errors import UsageError
 from harness.model.outcome import Outcome
 from harness.settings import Settings
 from harness.workflow.conformance import Conformance, ConformancePlan, run_conformance
+from harness.workflow.conformance_javascript import run_javascript
 from harness.workflow.conformance_suite import CODE_INTERPRETER, PYTHON_SDK
 from harness.workflow.figures import note_conformance
 
@@ -92,6 +93,31 @@ def run_command(
     found = run_conformance(plan, settings, say=_say)
     if figures is not None and not found.verdict.interrupted:
         note_conformance(figures, found)
+    _end(found, settings, as_json=as_json)
+
+
+@app.command("javascript")
+def javascript_command(
+    checkout: Annotated[Path, typer.Argument(help="A checkout or repository of e2b-dev/E2B.")],
+    *,
+    ref: Annotated[
+        str | None, typer.Option(help="The tag or commit whose suite and sources are taken.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that run tests; 4 by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Runs the suite of E2B's JavaScript SDK; needs Node.js 20 or newer, with npm."""
+    settings = Settings.load()
+    _end(
+        run_javascript(checkout, settings, ref=ref, workers=workers, say=_say),
+        settings,
+        as_json=as_json,
+    )
+
+
+def _end(found: Conformance, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         json.dump(found.verdict.to_json(), sys.stdout, indent=2)
         sys.stdout.write("\n")

