@@ -73,6 +73,8 @@ class PipelineCase:
             run it by the product's adapters.
         needs: services that it speaks to ("mysql"); it is not run where one is not given.
         sandbox_timeout_s: how long its sandbox may live; None for the harness's own choice.
+        sandbox_expires: its sandbox ends by that timeout and not by the product; what it held
+            is then kept by an emulator only.
         faults: bad weather at the far end, rules as the emulator's admin interface takes them.
         disturbance: what happens to the run on its way; None for nothing.
     """
@@ -88,6 +90,7 @@ class PipelineCase:
     arguments: tuple[str, ...] | None = None
     needs: tuple[str, ...] = ()
     sandbox_timeout_s: int | None = None
+    sandbox_expires: bool = False
     faults: tuple[Mapping[str, Json], ...] = ()
     disturbance: Disturbance | None = None
 

@@ -113,7 +113,8 @@ def _download(endpoint: Endpoint, url: str, file: IO[bytes], bounds: Bounds) -> 
                 raise BrokenError(
                     f"no after-image: GET {url} answered {response.status_code}",
                     expected="the files of a sandbox that ended",
-                    next_step="look at the endpoint's log; after-images are kept until a reset",
+                    next_step="look at the endpoint's log; they are kept until a reset, and live "
+                    "only of sandboxes that somebody ended: give it more time (E2B_TIMEOUT)",
                 )
             for chunk in response.iter_bytes(_CHUNK_BYTES):
                 received += len(chunk)

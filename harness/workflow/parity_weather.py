@@ -17,9 +17,9 @@ __all__ = ["needs_own_weather", "own_weather"]
 
 
 def needs_own_weather(case: PipelineCase) -> bool:
-    """Whether what happens at the far end of this case would happen to others, too."""
+    """Whether it needs what only an emulator does, or would happen to others, too."""
     advances = case.disturbance is not None and case.disturbance.deed is Deed.ADVANCE
-    return bool(case.faults or case.needs) or advances
+    return bool(case.faults or case.needs) or advances or case.sandbox_expires
 
 
 @contextmanager
@@ -41,7 +41,8 @@ def own_weather(
     if shared.name != FarEnd.EMULATOR:
         raise NotRunError(
             f"case {case.name!r} needs a far end of its own, and {shared.name!r} is everybody's",
-            expected="the emulator: faults, a clock that moves, a way to a service on this machine",
+            expected="the emulator: faults, a clock that moves, a way to a service on this "
+            "machine, the files of a sandbox that ended by its timeout",
             next_step=f"harness parity run --case {case.name}",
         )
     packages = target.template_packages() or None

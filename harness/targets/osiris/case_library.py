@@ -26,7 +26,7 @@ MAX_DEADLINE_S = 24 * 3600.0
 
 _KEYS = (
     *("name", "purpose", "oml", "files", "env", "outputs", "expect_success", "deadline_s"),
-    *("arguments", "needs", "sandbox_timeout_s", "faults", "disturbance"),
+    *("arguments", "needs", "sandbox_timeout_s", "sandbox_expires", "faults", "disturbance"),
 )
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -159,6 +159,13 @@ class _Fields:
         self.problems.append(f"sandbox_timeout_s: expected whole seconds above 0, not {value!r}")
         return None
 
+    def sandbox_expires(self) -> bool:
+        value = self._document.get("sandbox_expires", False)
+        if isinstance(value, bool):
+            return value
+        self.problems.append(f"sandbox_expires: expected true or false, not {value!r}")
+        return False
+
     def faults(self) -> tuple[dict[str, Json], ...]:
         value = self._document.get("faults", [])
         rules = value if isinstance(value, list) else []
@@ -227,6 +234,7 @@ def load_case(path: Path) -> PipelineCase:
         arguments=fields.arguments(),
         needs=fields.needs(),
         sandbox_timeout_s=fields.sandbox_timeout_s(),
+        sandbox_expires=fields.sandbox_expires(),
         faults=fields.faults(),
         disturbance=fields.disturbance(),
     )

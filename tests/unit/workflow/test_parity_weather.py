@@ -36,8 +36,9 @@ def made(*, own: bool, **fields: object) -> Made:
         made(own=True, disturbance=Disturbance(step="a", deed=Deed.ADVANCE, seconds=1)),
         made(own=True, faults=({"route": "*", "status": 500},)),
         made(own=True, needs=("mysql",)),
+        made(own=True, sandbox_expires=True),
     ],
-    ids=["plain", "own-sandbox-only", "clock", "faults", "database"],
+    ids=["plain", "own-sandbox-only", "clock", "faults", "database", "expires"],
 )
 def test_needs_own_weather_where_others_would_notice(made: Made) -> None:
     """A blow at the case's own sandbox is nobody else's; a clock, a fault, a name are."""
