@@ -130,8 +130,7 @@ def _database(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
         mine, theirs = (tables_of(path) for path in paths)
         objects = [objects_of(path) for path in paths]
     except UnreadableTableError as error:
-        yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
-        yield from compare_bytes(*paths, pair.place)
+        yield from _unreadable(pair, error)
         return
     tables = [
         {".".join(table): TableSource(path=path, table=table) for table in found}
@@ -139,6 +138,12 @@ def _database(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
     ]
     yield from _tables(pair, noise, *tables)
     yield from compare_values({**objects[0]}, {**objects[1]}, pair.place.child("objects"))
+
+
+def _unreadable(pair: FilePair, error: UnreadableTableError) -> Iterator[Delta]:
+    """A database that cannot be read, and where its bytes differ from the other side's."""
+    yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
+    yield from compare_bytes(pair.left.location, pair.right.location, pair.place)
 
 
 def _tables(
@@ -165,8 +170,7 @@ def _sqlite(pair: FilePair, noise: MeasuredNoise) -> Iterator[Delta]:
         try:
             mine, theirs = (read_sqlite(path, Path(tempfile.mkdtemp(dir=folder))) for path in paths)
         except UnreadableTableError as error:
-            yield pair.place.delta(Kind.UNPARSABLE, None, str(error))
-            yield from compare_bytes(*paths, pair.place)
+            yield from _unreadable(pair, error)
             return
         yield from _tables(pair, noise, mine.tables, theirs.tables)
         objects = [dict(mine.objects), dict(theirs.objects)]

@@ -84,7 +84,7 @@ def read_sqlite(path: Path, folder: Path) -> SqliteFile:
 
 def _written(database: sqlite3.Connection, table: str, into: Path) -> TableSource:
     rows = database.execute(f"SELECT * FROM {quoted(table)}")  # noqa: S608 - quoted
-    names = tuple(bytes(column[0], "utf-8").decode() for column in rows.description)
+    names = tuple(column[0] for column in rows.description)
     with into.open("w", encoding="utf-8", newline="") as file:
         file.write(_line(f'"{_doubled(name)}"' for name in names))
         file.writelines(_line(map(_cell, row)) for row in rows)

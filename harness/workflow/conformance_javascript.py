@@ -27,9 +27,10 @@ from harness.reports.session import write_session
 from harness.reports.storage import write_files
 from harness.settings import Settings
 from harness.workflow.client_environments import NEWEST, ensure_client, pinned
-from harness.workflow.conformance import Conformance, RunFigures
-from harness.workflow.conformance_bench import HTTPBIN, Say, find_bubblewrap
+from harness.workflow.conformance import Conformance, figures_of_run
+from harness.workflow.conformance_bench import HTTPBIN, Say, without_network
 from harness.workflow.conformance_internet import stand_in
+from harness.workflow.conformance_passes import SuiteRun
 from harness.workflow.conformance_results import TestResult, checks_of_results, figures_of
 from harness.workflow.conformance_suite import Origin, Sorting, digest_of, take_package
 from harness.workflow.npm_packages import install_npm_packages
@@ -92,9 +93,8 @@ class _Bench:
         if ended.interrupted:
             raise KeyboardInterrupt
         if not report.is_file():
-            said = ended.output.strip().splitlines() or ["it said nothing"]
             raise BrokenError(
-                f"vitest wrote no report: {said[-1]}",
+                f"vitest wrote no report: {ended.last_line}",
                 expected="a suite that vitest can run",
                 next_step="take the tests of a release: --ref 'e2b@<version>'",
             )
@@ -134,9 +134,7 @@ def run_javascript(
     with tempfile.TemporaryDirectory(prefix="harness-conformance-") as folder:
         bench = _Bench(suite=suite, home=Path(folder), workers=workers)
         say("first without a server, to learn what proves nothing")
-        alone = [str(find_bubblewrap()), "--dev-bind", "/", "/", "--unshare-net"]
-        alone.append("--die-with-parent")
-        baseline = bench.run("baseline", {"E2B_API_KEY": _API_KEY}, alone)
+        baseline = bench.run("baseline", {"E2B_API_KEY": _API_KEY}, without_network())
         vacuous = {name for name, result in baseline.items() if result.outcome == "passed"}
         say(f"{len(vacuous)} of {len(baseline)} tests pass without any server and do not count")
         begun_s = clock.monotonic_s()
@@ -144,11 +142,7 @@ def run_javascript(
         duration_s = clock.monotonic_s() - begun_s
     asked = tuple(result for name, result in results.items() if name not in vacuous)
     figures = figures_of(asked, sorting)
-    run = RunFigures(
-        passed=sum(row.passed for row in figures),
-        feasible=sum(row.feasible for row in figures),
-        duration_s=duration_s,
-    )
+    run = SuiteRun(results={one.nodeid: one for one in asked}, duration_s=duration_s)
     checks = checks_of_results(asked, sorting)
     if not asked:
         reason = "no test that needs a server was found"
@@ -175,7 +169,7 @@ def run_javascript(
     return Conformance(
         verdict=verdict,
         figures=figures,
-        runs=(run,),
+        runs=(figures_of_run(run, sorting),),
         twins=0,
         vacuous=len(vacuous),
         suite_version=version,
@@ -273,8 +267,7 @@ def _against_emulator(bench: _Bench, clients: Path, say: Say) -> dict[str, TestR
         if ended.interrupted:
             raise KeyboardInterrupt
         if ended.returncode:
-            said = ended.output.strip().splitlines() or ["it said nothing"]
-            say(f"the template httpbin was not built: {said[-1]}")
+            say(f"the template httpbin was not built: {ended.last_line}")
         say(f"an emulator, {bench.workers} workers")
         proxied = {"NODE_OPTIONS": f"--import={(bench.suite / _PROXY).as_uri()}"}
         return bench.run("emulator", {**own.proxy_env, **proxied})

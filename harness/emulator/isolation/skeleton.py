@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness.emulator.isolation.local_tree import SkeletonFile
 from harness.emulator.isolation.model import Network
 
-__all__ = ["HOST_NAME", "PATH", "Owner", "Skeleton"]
+__all__ = ["HOST_NAME", "PATH", "Owner", "Skeleton", "SkeletonFile"]
 
 HOST_NAME = "e2b.local"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -111,6 +111,23 @@ _CA_BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkeletonFile:
+    """A file or link to make.
+
+    Attributes:
+        path: below the sandbox's root.
+        data: its bytes; None for a link.
+        target: where a link points.
+        mode: permission bits.
+    """
+
+    path: str
+    data: bytes | None = None
+    target: str | None = None
+    mode: int = 0o644
 
 
 class Skeleton:
